@@ -149,3 +149,17 @@ def check_rl(majority_share: float | None) -> None:
             f"the majority share of the RL problems is {majority_share}; give a share from 0 to 1, such"
             " as 0.6"
         )
+
+
+def check_chosen(chosen: str, is_asked: bool = True) -> None:
+    """Raises BadInput for another rule of choosing, and for one without the model that it is for.
+
+    is_asked: whether a smaller model writes rejected answers.
+    """
+    if chosen not in ("best", "shortest"):
+        raise BadInput(f"chosen is {chosen!r}; choose best or shortest")
+    if chosen != "best" and not is_asked:
+        raise BadInput(
+            f"chosen is {chosen}, which is for pairs with a smaller model's answer, and there is none; give"
+            " --rejected-solver, too"
+        )

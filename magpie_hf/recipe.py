@@ -9,13 +9,14 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
+from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain, opinion_sampling
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
     LANGUAGES,
     NEAR,
     check_auto_extend,
+    check_chosen,
     check_k,
     check_near,
     check_pairs_checked,
@@ -39,6 +40,7 @@ from magpie_hf.stage import Stage, fingerprint, use_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
+from magpie_hf.stages.delta import BEST, Delta
 from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import SHOWN, USED, Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
@@ -89,6 +91,8 @@ class Recipe:
     is sampled. steps: stages of one's own, each at its place. checker: answers the problems that have a
     majority, too, and agrees with it or does not; programmer: writes programs for them, whose output does.
     Neither votes. pairs_checked: whether correctness pairs are made only where these confirm the majority.
+    rejecter: a smaller model, whose answers are the rejected ones where all candidates are right; chosen: of
+    these candidates, the "best" or the "shortest".
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -121,6 +125,8 @@ class Recipe:
     checker: Engine | None = field(default=None, metadata={"later": True})
     programmer: Engine | None = field(default=None, metadata={"later": True})
     pairs_checked: bool = field(default=False, metadata={"later": True})
+    rejecter: Engine | None = field(default=None, metadata={"later": True})
+    chosen: str = field(default=BEST, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -137,6 +143,7 @@ class Recipe:
         check_near(self.near)
         check_rl(self.rl_majority_share)
         check_pairs_checked(self.pairs_checked, bool(self.opinions))
+        check_chosen(self.chosen, self.rejecter is not None)
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
         for domain in self.domains:
@@ -199,8 +206,8 @@ class Recipe:
     @property
     def engines(self) -> list[Engine]:
         """The engines of all roles; an engine of several roles occurs several times."""
-        opinions = (self.checker, self.programmer)
-        parts = (self.generator, self.solver, self.tagger, self.embedder, *opinions, self.scorer.engine)
+        others = (self.checker, self.programmer, self.rejecter)
+        parts = (self.generator, self.solver, self.tagger, self.embedder, *others, self.scorer.engine)
         return [engine for engine in parts if engine is not None]
 
     @property
@@ -265,15 +272,32 @@ class Recipe:
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
         confirm = Confirm(self.opinions, self.reference == USED)
         confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
+        delta: Places = []
+        if self.rejecter is not None:
+            delta = [("pair", self.rejecter, [[self._delta(domain, self.rejecter)]])]
         places: Places = [
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
             *opinion_stages(domain, self.instruction, self.verify.limits, self.checker, self.programmer),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            ("pair", None, [[self.pairing], *confirmed]),
+            ("" if delta else "pair", None, [[self.pairing], *confirmed]),
+            *delta,
         ]
         return passes_of(places, self.steps)
+
+    def _delta(self, domain: Domain, rejecter: Engine) -> Delta:
+        return Delta(
+            rejecter,
+            opinion_sampling(domain, rejecter.model)[1],
+            self.instruction,
+            self.chosen,
+            self.pairing.min_majority_share,
+            self.pairing.max_length_ratio,
+            self.reference == USED,
+            self.opinions if self.pairs_checked else (),
+            self.verify.limits,
+        )
 
     @property
     def votes(self) -> tuple[str, ...]:
@@ -357,6 +381,7 @@ class Recipe:
                     self.reference,
                     own_columns(self.steps, TEXT_SPLITS, text),
                     self.opinions,
+                    self.rejecter is not None,
                 )
                 for text in TEXT_SPLITS
             ]
@@ -386,6 +411,7 @@ class Recipe:
                     self.reference,
                     own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG),
                     self.opinions,
+                    self.rejecter is not None,
                 )
             )
         return exports
@@ -393,11 +419,11 @@ class Recipe:
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
         chatting = (self.generator, self.solver, self.scorer.engine, self.tagger)
-        for engine in dict.fromkeys((*chatting, self.checker, self.programmer)):
+        for engine in dict.fromkeys((*chatting, self.checker, self.programmer, self.rejecter)):
             if engine is not None:
                 engine.check()
                 chat_of(engine.model)
-        for engine in (self.solver, self.checker, self.programmer):
+        for engine in (self.solver, self.checker, self.programmer, self.rejecter):
             if engine is not None:
                 chat_of(engine.model).check_solving()
         for stage in (

@@ -221,12 +221,18 @@ SCORE: dict[str, Any] = {
 }
 
 # chosen_index, rejected_index: positions in `candidates`; null without a pair, and then pair_reason says why.
+#   In a delta pair rejected_index is null, since rejected is `rejected_response`.
 PAIR: dict[str, Any] = {
     "chosen_index": Value("int32"),
     "rejected_index": Value("int32"),
     "pair_kind": Value("string"),
     "pair_reason": Value("string"),
 }
+
+# rejected_response: an answer of a smaller model; null where it was not asked.
+# rejected_agrees: whether its final answer is the majority's, or the reference where that is used; null where
+#   that is not decided.
+REJECTED: dict[str, Any] = {"rejected_response": RESPONSE, "rejected_agrees": Value("bool")}
 
 MESSAGE: dict[str, Any] = {"role": Value("string"), "content": Value("string")}
 
@@ -345,6 +351,15 @@ WITH_REFERENCE: dict[str, Any] = {name: REFERRED[name] for name in ("reference_a
 OPINIONS: dict[str, dict[str, Any]] = {
     "checker": {name: SECOND_OPINION[name] for name in ("checker_answer", "checked")},
     "program": {name: PROGRAM[name] for name in ("program_answer", "program_agrees")},
+}
+# The same where a smaller model's answers are rejected ones.
+WITH_DELTA: dict[str, dict[str, Any]] = {
+    "texts": {"rejected_agrees": Value("bool")},
+    CANDIDATES_CONFIG: {
+        "rejected_response": Value("string"),
+        "rejected_tokens": Value("int32"),
+        "rejected_agrees": Value("bool"),
+    },
 }
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 

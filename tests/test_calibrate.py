@@ -279,13 +279,13 @@ def test_a_calibration_on_real_vllm_by_the_command_line(demo_model: Path, tmp_pa
     command = [sys.executable, "-m", "magpie_hf", "calibrate", "--solver", str(demo_model), *FAST]
     command += [
         "--count",
-        "8",
+        "4",
         "--levels",
         "1",
         "--domains",
-        "algebra,discrete",
+        "discrete",
         "--k",
-        "3",
+        "2",
         "--out",
         str(out),
     ]

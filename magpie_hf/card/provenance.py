@@ -103,6 +103,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             "min_correctness_score_gap": recipe.pairing.min_correctness_score_gap,
             "max_length_ratio": recipe.pairing.max_length_ratio,
             **({"checked": True} if recipe.pairs_checked else {}),
+            **({"delta": recipe.chosen} if recipe.rejecter else {}),
         },
         "rl_majority_share": recipe.rl_majority_share,
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
@@ -196,6 +197,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "comparisons": recipe.reader,
         "checks": recipe.checker,
         "programs": recipe.programmer,
+        "rejected": recipe.rejecter,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}

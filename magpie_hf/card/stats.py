@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS, WITH_REFERENCE
+from magpie_hf.stages.delta import DELTA
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.stages.take import WITHDRAWN
 from magpie_hf.store.rows import Published, Rows
@@ -165,16 +166,24 @@ class Pairs:
     """The pairs of one domain, in numbers.
 
     score_gaps: by kind, sorted. longer: pairs whose chosen answer has more tokens. lost: problems without a
-    pair, by reason.
+    pair, by reason. delta: pairs with a smaller model's answer, which has no score, by whether it is right:
+    "agrees", "differs" or "undecided".
     """
 
     score_gaps: dict[str, tuple[float, ...]]
     longer: int
     lost: dict[str, int]
+    delta: dict[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
-        return sum(map(len, self.score_gaps.values()))
+        return sum(self.kinds.values())
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """The number of pairs of each kind that there is."""
+        scored = {kind: len(score_gaps) for kind, score_gaps in self.score_gaps.items()}
+        return {**scored, DELTA: sum(self.delta.values())} if self.delta else scored
 
     @property
     def longer_share(self) -> float | None:
@@ -195,6 +204,8 @@ class Pairs:
             )
             for kind, score_gaps in self.score_gaps.items()
         ]
+        if self.delta:
+            kinds.append(f"{self.kinds[DELTA]:,} {DELTA}{_reasons(self.delta)}")
         parts = [tr("{count:,} pairs", count=self.count) + (": " if kinds else "") + ", ".join(kinds)]
         if self.longer_share is not None:
             parts.append(tr("chosen is longer in {share:.0%}", share=self.longer_share))
@@ -286,7 +297,7 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
     """The numbers of each domain, counted in the published rows; those of its samples are given."""
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
-        optional = (*WITH_REFERENCE, *VERDICTS.values())
+        optional = (*WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens")
         more = tuple(column for column in optional if column in split.features)
         for row in rows_of(split, (*COUNTED, *more)):
             counts[row["domain"]].add(row)
@@ -294,6 +305,9 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
         domain: _tally(domain, samples[domain], count, data.get(domain, {}))
         for domain, count in counts.items()
     }
+
+
+_SAID = {True: "agrees", False: "differs", None: "undecided"}
 
 
 class _Counts:
@@ -328,6 +342,10 @@ class _Counts:
             self.of["lost"][row["pair_reason"]] += 1
         else:
             chosen, rejected = row["chosen_index"], row["rejected_index"]
+            if row["pair_kind"] == DELTA:
+                self.of["delta"][_SAID[row["rejected_agrees"]]] += 1
+                self.longer += tokens[chosen] > row["rejected_tokens"]
+                return
             self.score_gaps[row["pair_kind"]].append(scores[chosen] - scores[rejected])
             self.longer += tokens[chosen] > tokens[rejected]
 
@@ -336,7 +354,7 @@ def _referred(row: Mapping[str, Any]) -> str:
     """What the vote says of a problem's reference answer."""
     if row["majority_answer"] is None:
         return "no majority"
-    return {True: "agrees", False: "differs", None: "undecided"}[row["reference_agrees"]]
+    return _SAID[row["reference_agrees"]]
 
 
 def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
@@ -374,6 +392,7 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
         {kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())},
         counts.longer,
         of.get("lost", {}),
+        of.get("delta", {}),
     )
     return Tally(funnel, answers, pairs)
 

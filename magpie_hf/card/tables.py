@@ -23,6 +23,7 @@ from magpie_hf.schema import (
     PUBLISHED,
     RL,
     TEXT_SPLITS,
+    WITH_DELTA,
     WITH_REFERENCE,
 )
 from magpie_hf.stages.published_answers import CHECKED
@@ -36,8 +37,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 NAMES = (
     "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
-    "known", "pairs", "steps", "licences", "sampling", "own", "versions", "columns", "candidate_columns",
-    "rl_columns",
+    "known", "pairs", "delta", "steps", "licences", "sampling", "own", "versions", "columns",
+    "candidate_columns", "rl_columns",
 )  # fmt: skip
 
 
@@ -224,6 +225,23 @@ class _Tables:
         return [code(key), _n(one.count), *kinds, _share(one.longer_share)]
 
     @property
+    def delta(self) -> str:
+        """What the rejected answers of a smaller model give; "" without such a model."""
+        rows = [
+            [
+                code(key),
+                _n(sum(found.values())),
+                *(_n(found.get(kind, 0)) for kind in ("differs", "agrees", "undecided")),
+            ]
+            for key, found in ((key, one.pairs.delta) for key, one in self.numbers.items())
+        ]
+        return self._table("delta", rows) if self._has_delta else ""
+
+    @property
+    def _has_delta(self) -> bool:
+        return "delta" in self.provenance["pairing"]
+
+    @property
     def steps(self) -> str:
         """Which model did what."""
         rows = [
@@ -309,15 +327,18 @@ class _Tables:
 
     @property
     def columns(self) -> str:
-        return self._columns("domain", self._with_more(PUBLISHED), TEXT_SPLITS)
+        return self._columns("domain", self._with_more(PUBLISHED, "texts"), TEXT_SPLITS)
 
     @property
     def candidate_columns(self) -> str:
-        return self._columns("candidates", self._with_more(CANDIDATES), (CANDIDATES_CONFIG,))
+        return self._columns(
+            "candidates", self._with_more(CANDIDATES, CANDIDATES_CONFIG), (CANDIDATES_CONFIG,)
+        )
 
-    def _with_more(self, features: Features) -> Features:
+    def _with_more(self, features: Features, of: str) -> Features:
         referred = WITH_REFERENCE if self._has_references else {}
-        return Features({**features, **referred, **self._opinions})
+        rejected = WITH_DELTA[of] if self._has_delta else {}
+        return Features({**features, **referred, **rejected, **self._opinions})
 
     @property
     def _opinions(self) -> dict[str, Any]:

@@ -56,7 +56,8 @@ from magpie_hf.text.language import tr
 
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
-OPINIONS = ("second_opinion", "write_programs")  # stages that ask other models about the answers
+# Stages that ask other models about the answers, or for others.
+OPINIONS = ("second_opinion", "write_programs", "delta")
 ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
@@ -131,7 +132,7 @@ class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
 
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder, checker,
-    program);
+    program, rejected);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
     splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
@@ -208,6 +209,7 @@ class Outline:
         if self.sft == "cold":
             roles["solutions"] = "solver"
         roles |= {"candidates": "solver", "second_opinion": "checker", "write_programs": "program"}
+        roles["delta"] = "rejected"
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 

@@ -154,7 +154,8 @@ def _engines(outline: Outline, recipe: Recipe) -> dict[str, Engine]:
     """The engine of each model, by its repository or folder."""
     found = {outline.sources["model"]: recipe.generator, outline.sources["solver"]: recipe.solver}
     labelling = {"tagger": recipe.tagger, "embedder": recipe.embedder}
-    for role, engine in {**labelling, "checker": recipe.checker, "program": recipe.programmer}.items():
+    others = {"checker": recipe.checker, "program": recipe.programmer, "rejected": recipe.rejecter}
+    for role, engine in {**labelling, **others}.items():
         if engine is not None:
             found[outline.sources[role]] = engine
     return found if recipe.scorer.engine is None else {**found, outline.scorer: recipe.scorer.engine}
@@ -345,6 +346,7 @@ _EXAMPLES: dict[str, Callable[[Sequence[Asked]], tuple[Request, ...]]] = {
     "candidates": _candidates,
     "second_opinion": _answers,
     "write_programs": _candidates,
+    "delta": _answers,
     "score": _questions,
 }
 

@@ -37,6 +37,7 @@ AROUND = {
     "score": 140,
 }  # prompt tokens beside the texts
 MAJORITIES = 0.85  # share of the problems that have a majority, of which other models are asked
+UNANIMOUS = 0.4  # share of problems whose candidates all agree, where a smaller model is asked
 OPINIONS_EACH = 1.4  # answers of a checker to one of these, who agrees at once with four in five
 PROGRAM = Law(350, 0.5)
 TAGS = 52  # tokens of the tagger's answer
@@ -126,6 +127,7 @@ def assumed(outline: Outline) -> Estimates:
     each = {stage: float(outline.each(stage)) for stage in outline.stages}
     each["score"] *= 1 - truncated_of(outline, law)
     asked = {"second_opinion": OPINIONS_EACH * MAJORITIES, "write_programs": PROGRAMS * MAJORITIES}
+    asked["delta"] = UNANIMOUS
     each |= {stage: count for stage, count in asked.items() if stage in each}
     two = [_problems_with(2, outline, one) for one in reversed(laws)]
     return Estimates(
@@ -218,6 +220,7 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
         ),
         "candidates": tuple(Request(solving, BLOCK, length) for length in candidates),
         "second_opinion": tuple(Request(solving, solving, length) for length in candidates),
+        "delta": tuple(Request(solving, solving, length) for length in candidates),
         "write_programs": tuple(
             Request(AROUND["programs"] + mean, BLOCK, length)
             for length in PROGRAM.times(factor).lengths(outline.bound(first))
@@ -396,6 +399,7 @@ _BEFORE = {
     "candidates": ("instruct",),
     "second_opinion": ("candidates",),
     "write_programs": ("candidates",),
+    "delta": ("candidates",),
     "score": ("candidates",),
 }
 _BOUND = "max_tokens"
@@ -559,7 +563,7 @@ def _differing(
         wanted[name], known[name] = domain.first_token, was.get("first_token")
         wanted["steer"] = outline.steer if outline.steer in ("user", "none") else "default"
         known["steer"] = "none" if was.get("system", "") is None else was.get("place", "default")
-    others = {"second_opinion": "checker", "write_programs": "program"}
+    others = {"second_opinion": "checker", "write_programs": "program", "delta": "rejected"}
     role = {"instruct": "model", "tag": "tagger", "score": "judge", **others}.get(stage, "solver")
     given = [(name, value) for name, value in outline.chat.get(role, {}).items() if value is not None]
     for which, options in ((wanted, sorted(given)), (known, engine.get("chat_options", ()))):

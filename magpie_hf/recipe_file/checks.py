@@ -72,6 +72,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "embedder": repository_or_folder,
     "checker": repository_or_folder,
     "program": repository_or_folder,
+    "rejected_solver": repository_or_folder,
     "tagger": _tagger,
     "chat_option": lambda text: parse_chat_options([text]),
     "domains": lambda text: select(_parts(text)),

@@ -30,7 +30,7 @@ GROUPS: dict[str, str] = {
     "labels": "checker program",
     "pairs": (
         "min_majority_share min_score_gap min_correctness_score_gap max_length_ratio rl_majority_share"
-        " checked=pairs_checked"
+        " checked=pairs_checked rejected_solver chosen"
     ),
     "test": "share=test_share seed=test_seed",
     "publish": (

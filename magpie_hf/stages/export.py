@@ -23,12 +23,15 @@ from magpie_hf.schema import (
     DROPPED,
     OPINIONS,
     PUBLISHED,
+    REJECTED,
     RL,
+    WITH_DELTA,
     WITH_REFERENCE,
     Side,
     Text,
 )
 from magpie_hf.stage import Batch
+from magpie_hf.stages.delta import DELTA
 from magpie_hf.stages.opinions import is_confirmed
 from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, published_answers
 from magpie_hf.stages.step import OwnColumn
@@ -54,6 +57,7 @@ class Export(ABC):
     reference: "shown" adds the columns of `schema.WITH_REFERENCE` to the texts and the candidates; "used"
         also has a reference answer take the place of the majority's.
     opinions: which columns of `schema.OPINIONS` follow.
+    delta: whether a smaller model's answers are rejected ones, and the columns of `schema.WITH_DELTA` follow.
     """
 
     COLUMNS: ClassVar[Features]
@@ -65,6 +69,7 @@ class Export(ABC):
     own: tuple[OwnColumn, ...]
     reference = ""
     opinions: tuple[str, ...] = ()
+    delta = False
     shows_references: ClassVar[bool] = True
 
     @property
@@ -72,13 +77,26 @@ class Export(ABC):
         """The columns of the split, with their types."""
         referred = WITH_REFERENCE if self.reference and self.shows_references else {}
         own = {column: json.loads(kind) for column, kind, _ in self.own}
-        return Features({**self.COLUMNS, **referred, **self._opinions, **Features.from_dict(own)})
+        return Features(
+            {**self.COLUMNS, **referred, **self._rejected, **self._opinions, **Features.from_dict(own)}
+        )
 
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns that it is made from."""
         referred = _REFERRED if self.reference else ()
-        return (*self.READS, *referred, *self._opinions, *(column for column, _, given in self.own if given))
+        rejected = tuple(REJECTED) if self.delta else ()
+        return (
+            *self.READS,
+            *referred,
+            *rejected,
+            *self._opinions,
+            *(column for column, _, given in self.own if given),
+        )
+
+    @property
+    def _rejected(self) -> Row:
+        return WITH_DELTA.get(self.config, WITH_DELTA["texts"]) if self.delta else {}
 
     @property
     def _opinions(self) -> Row:
@@ -181,6 +199,7 @@ class ExportText(_Divided):
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
+    delta: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -203,7 +222,8 @@ class ExportText(_Divided):
     def _row(self, row: Row, answer: Answer, rank: int | None, count: int) -> Row:
         has_pair, solution = row["chosen_index"] is not None, answer.response
         best, high = _at(row, row["chosen_index"])
-        worst, low = _at(row, row["rejected_index"])
+        is_delta = row["pair_kind"] == DELTA
+        worst, low = (row["rejected_response"], None) if is_delta else _at(row, row["rejected_index"])
         problem, generation = row["problem"], dict(self.generation)
         if not answer.is_cold:
             generation["response_temperature"] = generation["candidate_temperature"]
@@ -243,6 +263,7 @@ class ExportText(_Divided):
             "finish_reason": solution["finish_reason"],
             "generation": {**generation, "seed": row["seed"], "asked_with": solution["asked_with"]},
             **_referred(row),
+            **({"rejected_agrees": row["rejected_agrees"] if is_delta else None} if self.delta else {}),
         }
 
 
@@ -364,6 +385,7 @@ class ExportCandidates(_Divided):
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
+    delta: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -384,6 +406,7 @@ class ExportCandidates(_Divided):
             "majority_share": row["majority_share"],
             "answer_votes": sum(row["cluster_sizes"]),
             **_referred(row),
+            **(_rejected(row) if self.delta else {}),
         }
         return [published]
 
@@ -448,6 +471,17 @@ def export_of(spec: dict[str, Any]) -> Export:
 def _referred(row: Row) -> Row:
     """The columns of the reference; none where the rows have none."""
     return {name: row[name] for name in WITH_REFERENCE if name in row}
+
+
+def _rejected(row: Row) -> Row:
+    """The smaller model's answer to a problem, where it is complete."""
+    answer = row["rejected_response"]
+    complete = answer if answer is not None and answer["reason"] is None else {}
+    return {
+        "rejected_response": complete.get("text"),
+        "rejected_tokens": complete.get("num_tokens"),
+        "rejected_agrees": row["rejected_agrees"],
+    }
 
 
 def _tags(row: Row) -> dict[str, str | None]:

@@ -92,7 +92,7 @@ class Pair(Stage):
             (
                 "length_ratio",
                 lambda chosen, rejected: (
-                    _length_ratio(candidates[chosen], candidates[rejected]) <= self.max_length_ratio
+                    length_ratio(candidates[chosen], candidates[rejected]) <= self.max_length_ratio
                 ),
             ),
             ("score_gap", lambda chosen, rejected: self._is_wide(score_gaps[chosen, rejected], kind)),
@@ -142,6 +142,6 @@ def no_pair(reason: str) -> Candidate:
     return {"chosen_index": None, "rejected_index": None, "pair_kind": None, "pair_reason": reason}
 
 
-def _length_ratio(one: Candidate, other: Candidate) -> float:
+def length_ratio(one: Candidate, other: Candidate) -> float:
     shorter, longer = sorted((one["num_tokens"], other["num_tokens"]))
     return float(longer / max(1, shorter))

@@ -18,6 +18,7 @@ from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import (
     check_auto_extend,
+    check_chosen,
     check_first_token,
     check_k,
     check_languages,
@@ -112,6 +113,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
         options.max_length_ratio,
     )
     check_rl(options.rl_majority_share)
+    check_chosen(options.chosen, bool(options.rejected_solver))
     check_pairs_checked(options.pairs_checked, bool(options.checker or options.program))
     labelled = options.tagger != "none" and options.off_topic != "keep"
     check_steer(options.steer, len(domains), labelled)
@@ -328,6 +330,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         checker=engines.get("checker"),
         programmer=engines.get("program"),
         pairs_checked=options.pairs_checked,
+        rejecter=engines.get("rejected"),
+        chosen=options.chosen,
     )
 
 

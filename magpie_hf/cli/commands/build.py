@@ -102,8 +102,8 @@ def add_options(build: argparse.ArgumentParser) -> None:
         metavar="[ROLE:]NAME=VALUE",
         help=(
             "value of a variable of the chat template, such as enable_thinking=false, or "
-            "solver:enable_thinking=true for one of model, solver, judge, tagger, checker and program; "
-            "repeatable"
+            "solver:enable_thinking=true for one of model, solver, judge, tagger, checker, program and "
+            "rejected; repeatable"
         ),
     )
     what.add_argument(
@@ -300,6 +300,20 @@ def add_options(build: argparse.ArgumentParser) -> None:
         type=decimal,
         default=4.0,
         help="largest ratio of a pair's lengths in tokens, the longer by the shorter (default: 4)",
+    )
+    rules.add_argument(
+        "--rejected-solver",
+        metavar="MODEL",
+        help=(
+            "smaller model whose answer is the rejected one of a pair where all candidates of a problem "
+            "agree (pair_kind delta)"
+        ),
+    )
+    rules.add_argument(
+        "--chosen",
+        choices=("best", "shortest"),
+        default="best",
+        help="which of these candidates is chosen: that with the best score, or the shortest (default: best)",
     )
     rules.add_argument(
         "--rl-majority-share",

@@ -107,7 +107,7 @@ def _as_build(options: argparse.Namespace, solver: str, source: KnownAnswers) ->
         options.revision = None
     options.model, options.solver, options.judge = solver, None, None
     chat = [one.removeprefix("solver:") for one in options.chat_option]
-    other = ("model:", "judge:", "tagger:")  # whose roles are the solver's here, or nobody's
+    other = ("model:", "judge:", "tagger:", "rejected:")  # whose roles are the solver's here, or nobody's
     options.chat_option = [one for one in chat if not one.startswith(other)]
     unsampled(options)
     options.blocks = {name: part for name, part in options.blocks.items() if name == "domains"}

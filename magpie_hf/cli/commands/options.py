@@ -195,8 +195,8 @@ SCORERS = {
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
-    """The model of each role: model, solver, judge or scorer, and tagger, embedder, checker and program, if
-    there are any.
+    """The model of each role: model, solver, judge or scorer, and tagger, embedder, checker, program and
+    rejected, if there are any.
 
     Raises BadInput for a judge beside another scorer.
     """
@@ -219,6 +219,8 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
         parts["checker"] = options.checker
     if options.program:
         parts["program"] = options.program
+    if options.rejected_solver:
+        parts["rejected"] = options.rejected_solver
     return parts
 
 

@@ -149,6 +149,9 @@ def _paired(row: Row) -> tuple[list[list[Part]], list[str]]:
 def _candidates(row: Row) -> tuple[list[list[Part]], list[str]]:
     places = {row["chosen_index"]: tr("chosen"), row["rejected_index"]: tr("rejected")}
     texts = [_candidate(number, one, places.get(number)) for number, one in enumerate(row["candidates"])]
+    if (rejected := row.get("rejected_response")) is not None:
+        label = tr("a smaller model's answer: {tokens} tokens", tokens=_count(row["rejected_tokens"]))
+        texts.append((label, rejected))
     kind, reason = row["pair_kind"], row["pair_reason"]
     pair = tr("pair: {kind}", kind=kind) if kind else tr("pair: none ({reason})", reason=reason)
     reason = row.get("solution_reason")
