@@ -47,8 +47,8 @@ def known_problems(
     offered = {family.domain for family in FAMILIES}
     if unknown := set(domains) - offered:
         raise BadInput(
-            f"there are no problems with known answers of the domain {min(unknown)}; there are some of "
-            + ", ".join(sorted(offered))
+            f"there are no problems with known answers of the domain {min(unknown)}; there are some of"
+            f" {', '.join(sorted(offered))}"
         )
     if not levels or set(levels) - set(LEVELS):
         raise BadInput(f"levels are {', '.join(map(str, levels))}; choose from 1, 2 and 3")
