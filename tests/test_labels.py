@@ -5,6 +5,9 @@ Not here: the two stages alone (test_second_opinion.py), and the sandbox (test_p
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -148,6 +151,26 @@ def test_programs_have_a_say(answers: Answers, tmp_path: Path) -> None:
     asked = programs.asked()
     build(recipe, tmp_path / "out")
     assert programs.asked() == asked
+
+    text = (tmp_path / "out" / "README.md").read_text()
+    majorities = sum(row["majority_answer"] is not None for row in problems.values())
+    voting = sum(row["answer_kind"] in ("answer", "none") for row in problems.values())
+    said = f"| `algebra` | the votes | {voting} | {majorities} ({majorities / voting:.1%}) | — |"
+    assert said in text
+    for who, column in (("the checker", "checked"), ("programs", "program_agrees")):
+        counts = Counter(row[column] for row in problems.values())
+        cells = [f"{counts[one]} ({counts[one] / majorities:.1%})" for one in ("agrees", "differs", "none")]
+        assert " | ".join([f"| `algebra` | {who}", str(majorities), *cells]) in text
+    assert "A majority is what one solver says most of the time, and no proof." in text
+    words = " ".join(text.split())
+    assert "other/checker answered the problems" in words
+    assert "other/coder wrote two programs" in words
+    assert "verified" not in text.partition("## Answers and pairs")[2].partition("| domain | according to")[0]
+    shown = subprocess.run(
+        [sys.executable, "-m", "magpie_hf", "show", str(tmp_path / "out"), "--count", "1"],
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    assert re.search(r"^ *checker: (agrees|differs)|^ *programs: ", shown, re.MULTILINE), shown
 
 
 def test_without_a_sandbox_nothing_is_begun(

@@ -50,7 +50,7 @@ def version(folder: Path) -> str:
 
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
-    "checker", "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence",
+    "data", "checker", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence",
     "metadata", "models", "own", "plots", "problems", "programmer", "reader", "repo", "reviewed", "scorer",
     "shown_splits", "solver", "tables", "tagger", "thinking", "title", "unfinished",
     "uses", "words", "words_place",
