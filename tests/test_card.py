@@ -44,7 +44,15 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES, PUBLISHED, RL, WITH_REFERENCE
+from magpie_hf.schema import (
+    CANDIDATES,
+    CANDIDATES_CONFIG,
+    OPINIONS,
+    PUBLISHED,
+    RL,
+    WITH_DELTA,
+    WITH_REFERENCE,
+)
 from magpie_hf.selection import reasons
 from magpie_hf.store.splits import rows_of
 
@@ -835,10 +843,12 @@ def test_every_reason_and_every_column_has_a_meaning_in_both_languages() -> None
     english, japanese = (card.words(language) for language in ("en", "ja"))
     assert set(reasons.REASONS) == set(japanese["reasons"]) == set(english["reasons"])
     assert _shape(english) == _shape(japanese)
+    opinions = [name for columns in OPINIONS.values() for name in columns]
     for words in (english, japanese):
         assert {kind: list(meanings) for kind, meanings in words["columns"].items()} == {
-            "domain": [*PUBLISHED, *WITH_REFERENCE], "candidates": [*CANDIDATES, *WITH_REFERENCE],
-            "rl": list(RL),
+            "domain": [*PUBLISHED, *WITH_REFERENCE, *WITH_DELTA["texts"], *opinions],
+            "candidates": [*CANDIDATES, *WITH_REFERENCE, *WITH_DELTA[CANDIDATES_CONFIG], *opinions],
+            "rl": [*RL, *opinions],
         }  # fmt: skip
     assert all(re.search("[ぁ-んァ-ヶ一-龠]", meaning) for meaning in japanese["reasons"].values())
 

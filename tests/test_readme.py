@@ -226,6 +226,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "手持ちの問題": ("own-problems", ()),
     "問題の採用": ("filtering", ()),
     "答えとペア": ("answers", ()),
+    "ラベルの確かさ": ("labels", ()),
     "独自の工程": ("own-steps", ()),
     "見積もり": ("cost", ()),
     "複数の GPU": ("scale-out", ("Quantised models", "vLLM's own arguments", "Several machines: endpoints")),

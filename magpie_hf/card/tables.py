@@ -199,14 +199,14 @@ class _Tables:
     def known(self) -> str:
         """What is known of the majorities, by who says it; "" where nothing but the votes does."""
         opinions = self.provenance.get("opinions", ())
-        rows = [
-            [code(key), self.words["known"][who], _n(sum(counts.values())), *_parts(counts)]
-            for key, one in self.numbers.items()
-            for who, counts in (
-                ("votes", {"agrees": one.answers.majorities, "none": _undecided(one.answers)}),
-                *((who, one.answers.opinions.get(who, {})) for who in opinions),
-            )
-        ]
+        rows = []
+        for key, one in self.numbers.items():
+            votes = {"agrees": one.answers.majorities, "none": _undecided(one.answers)}
+            said = {"votes": votes, **{who: one.answers.opinions.get(who, {}) for who in opinions}}
+            rows += [
+                [code(key), self.words["known"][who], _n(sum(counts.values())), *_parts(counts, who)]
+                for who, counts in said.items()
+            ]
         return self._table("known", rows) if opinions else ""
 
     @property
@@ -410,11 +410,15 @@ def _undecided(answers: Answers) -> int:
     return answers.kinds.get("answer", 0) + answers.kinds.get("none", 0) - answers.majorities
 
 
-def _parts(counts: Mapping[str, int]) -> list[str]:
-    """How many agree, differ and say nothing, each with its share; a vote differs from nothing."""
+def _parts(counts: Mapping[str, int], who: str) -> list[str]:
+    """How many agree, differ and say nothing, each with its share; votes differ from nothing."""
     whole = sum(counts.values())
-    names = ("agrees", "differs", "none")
-    return [f"{counts.get(one, 0):,} ({counts.get(one, 0) / whole:.1%})" if whole else NONE for one in names]
+    return [
+        NONE
+        if not whole or (who == "votes" and name == "differs")
+        else f"{counts.get(name, 0):,} ({counts.get(name, 0) / whole:.1%})"
+        for name in ("agrees", "differs", "none")
+    ]
 
 
 def _share(value: float | None) -> str:
