@@ -20,6 +20,8 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
+from magpie_hf.report.details import _rows
+from magpie_hf.report.source import opened
 
 Row = dict[str, Any]
 
@@ -91,6 +93,13 @@ def test_unanimous_problems_have_a_smaller_models_answer_as_the_rejected_one(
     assert "other/small, right or wrong" in " ".join(card.split())
     assert card.count("other/small") >= 3, "its licence and its revision, too"
     assert yaml.safe_load((out / "recipe.yaml").read_text())["pairs"]["chosen"] == "best"
+
+    with opened(out, tmp_path) as source:
+        details = [row for row in _rows(source) if row.get("pair_kind") == "delta"]
+    assert [row["candidates"][3]["text"] for row in details] == [
+        problems[one]["rejected_response"] for one in delta
+    ]
+    assert all(row["candidates"][3]["smaller"] and "rejected_response" not in row for row in details)
 
     asked, shorter = other.asked(), replace(recipe, chosen="shortest")
     short = rows_of(build(shorter, out), "candidates")

@@ -140,6 +140,7 @@ def _row() -> dict[str, str]:
         "no_solution": tr("No answer is published: {reason} – {meaning}"),
         "candidates_title": tr("{n} candidates"),
         "candidate": tr("Candidate {n}"),
+        "smaller_model": tr("A smaller model's answer"),
         "chosen": tr("chosen"),
         "rejected": tr("rejected"),
         "majority": tr("Majority"),

@@ -93,6 +93,7 @@ const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value
 function accepted(row, details, spoken) {
   const columns = list.index.columns;
   const checked = { majority: say("agrees"), minority: say("differs"), "no vote": say("no_vote") };
+  const title = say("candidates_title", { n: details.candidates.filter((one) => !one.smaller).length });
   const pair = details.pair_kind
     ? say("pair_of", { kind: details.pair_kind, score_gap: decimal(columns.score_gap[row], 3) })
     : say("no_pair_because", {
@@ -131,7 +132,7 @@ function accepted(row, details, spoken) {
     make(
       "section",
       {},
-      make("h3", {}, say("candidates_title", { n: details.candidates.length })),
+      make("h3", {}, title),
       chips([
         ["majority_answer", details.majority_answer ?? NONE],
         [
@@ -152,7 +153,7 @@ function accepted(row, details, spoken) {
           class: "candidates",
           tabindex: "0",
           role: "region",
-          "aria-label": say("candidates_title", { n: details.candidates.length }),
+          "aria-label": title,
         },
         ...details.candidates.map((one, at) => candidate(one, at, details, spoken)),
       ),
@@ -163,12 +164,14 @@ function accepted(row, details, spoken) {
 }
 
 function candidate(one, at, details, spoken) {
-  const role = at === details.chosen_index ? "chosen" : at === details.rejected_index ? "rejected" : null;
+  const compared = { true: say("agrees"), false: say("differs") }; // of a smaller model's answer
+  const isRejected = at === details.rejected_index || one.smaller;
+  const role = at === details.chosen_index ? "chosen" : isRejected ? "rejected" : null;
   const majority = { true: say("in_majority"), false: say("not_in_majority") }[one.in_majority];
   const head = make(
     "h4",
     {},
-    say("candidate", { n: at + 1 }),
+    one.smaller ? say("smaller_model") : say("candidate", { n: at + 1 }),
     role && make("span", { class: `badge ${role}` }, say(role)),
     majority && make("span", { class: "badge plain-badge" }, majority),
     one.answer_rank && make("span", { class: "badge plain-badge" }, say("sft_row", { n: one.answer_rank })),
@@ -183,7 +186,7 @@ function candidate(one, at, details, spoken) {
     head,
     chips([
       ["score", one.score === undefined ? (one.score_reason ?? NONE) : decimal(one.score, 3)],
-      ["answer", one.answer ?? NONE],
+      ["answer", one.smaller ? compared[one.agrees] : (one.answer ?? NONE)],
       ["answer_cluster", one.answer_cluster],
       ["tokens", count(one.num_tokens)],
     ]),
