@@ -35,8 +35,8 @@ from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
 from magpie_hf.review.calibration.measuring import SHARES as LEVELS
 from magpie_hf.review.calibration.measuring import measured, outcome
-from magpie_hf.review.calibration.record import calibration_of
-from magpie_hf.review.calibration.source import KnownAnswers, of_families
+from magpie_hf.review.calibration.record import calibration_of, summary_of
+from magpie_hf.review.calibration.source import KnownAnswers, of_families, of_set
 from magpie_hf.review.calibration.values import value_of
 from magpie_hf.scorers.even import Even
 from magpie_hf.stages.pair import Pair
@@ -84,14 +84,19 @@ def recipe(model: Model, source: KnownAnswers, reply: Any, count: int, k: int = 
     return Recipe(engine, engine, Even(), domains, k, held_out=HeldOut(0), auto_extend=0, problems=own)
 
 
-def truth(least: float) -> tuple[float, float]:
-    """Precision of labels from this majority share on, and their share of all problems, by enumeration."""
+def truth(least: float, is_checked: bool = False) -> tuple[float, float]:
+    """Precision of labels from this majority share on, and their share of all problems, by enumeration.
+
+    is_checked: of those with which a checker with the same chances agrees, at once or by two more answers.
+    """
     labels = right = 0.0
     for votes in product(range(len(SHARES)), repeat=K):
         (best, size), *rest = Counter(votes).most_common()
         if size < 2 or (rest and rest[0][1] == size) or size / K < least:
             continue
         chance = prod(SHARES[vote] for vote in votes)
+        if is_checked:
+            chance *= SHARES[best] + (1 - SHARES[best]) * SHARES[best] ** 2
         labels += chance
         right += chance * (best == 0)
     return right / labels, right
@@ -101,9 +106,18 @@ def test_the_precision_found_is_the_truth_at_five_levels(demo_model: Path, tmp_p
     model, count = resolve(str(demo_model)), 120
     source = of_families(tmp_path, count, 0, (), (1, 2, 3))
     solver = Scripted(model, source)
-    record = calibrated(recipe(model, source, solver, count), tmp_path / "out", source, {"seed": 0})
+    checker = Scripted(replace(model, name="other/checker"), source)
+    checked = replace(
+        recipe(model, source, solver, count), checker=FakeEngine(checker.model, checker), pairs_checked=True
+    )
+    record = calibrated(checked, tmp_path / "out", source, {"seed": 0})
     assert record["problems"] == count
     assert len(solver.asked) == K * count
+    for one in (one for one in record["levels"] if one["opinions"] == ["checked"]):
+        for value, name in zip(truth(one["majority_share"], True), ("precision", "found"), strict=True):
+            low, high = one[f"{name}_interval"]
+            assert low <= value <= high, one
+    assert truth(0.5, True)[0] > truth(0.5)[0] + 0.09, "a checker raises it"
     levels = [one for one in record["levels"] if not one["opinions"]]
     assert [one["majority_share"] for one in levels] == list(LEVELS)
     for one in levels:
@@ -199,6 +213,26 @@ def test_a_build_by_the_same_solver_states_the_calibration_in_its_card(
     kept.write_text(kept.read_text().replace('"problems": 24', '"problems": 25'))
     with pytest.raises(BadInput, match="is torn; remove it, and calibrate again"):
         calibration_of(tmp_path / "calibration", name, build_of.votes)
+
+
+def test_a_set_of_ones_own_takes_the_place_of_the_families(demo_model: Path, tmp_path: Path) -> None:
+    model, file = resolve(str(demo_model)), tmp_path / "sums.jsonl"
+    solutions = ("Two and two.\n#### 4", "Three and one is $\\boxed{4}$.", "#### 5", "7")
+    lines = ({"question": f"What is sum {at}?", "answer": one} for at, one in enumerate(solutions))
+    file.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    source = of_set(f"{file}#question,answer")
+    own = OwnProblems(source.place, source.problem, source.answer, as_given=True)
+    engine = FakeEngine(model, lambda *_: "It is $\\boxed{4}$.")
+    domain = small_domain(own_domain("problems", 4), 4)
+    asked = Recipe(engine, engine, Even(), (domain,), 3, held_out=HeldOut(0), auto_extend=0, problems=own)
+    record = calibrated(asked, tmp_path / "out", source, {})
+    assert (record["problems"], record["source"]["name"]) == (4, "sums.jsonl")
+    assert record["source"]["revision"].startswith("sha256:")
+    assert record["shares"] == [[1.0, 4, 2]]
+    assert set(record["groups"]) == {"domain"}
+    summary = summary_of(record, 0.5).to_card()
+    assert summary is not None
+    assert (summary["right"], summary["labels"], summary["source"]) == (2, 4, "sums.jsonl")
 
 
 def row(reference: str, *texts: str) -> dict[str, Any]:
