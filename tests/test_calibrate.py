@@ -151,6 +151,7 @@ calibrated(recipe(model, source, solver, 24), scratch / "out", source, {"seed": 
 """
 
 
+@pytest.mark.scale
 def test_a_calibration_that_was_killed_goes_on_and_more_problems_ask_for_more_alone(
     demo_model: Path, tmp_path: Path
 ) -> None:

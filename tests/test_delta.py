@@ -116,6 +116,8 @@ def test_unanimous_problems_have_a_smaller_models_answer_as_the_rejected_one(
     assert (len(answers.requests), other.asked()) == (before, asked), "it comes back without a request"
     with pytest.raises(BadInput, match="chosen is shortest, which is for pairs with a smaller model"):
         replace(recipe, rejecter=None, chosen="shortest")
+    with pytest.raises(BadInput, match="would write chosen and rejected answers alike; give a smaller model"):
+        replace(recipe, rejecter=recipe.solver)
 
 
 KILLED = """
