@@ -146,8 +146,8 @@ class Recipe:
         check_chosen(self.chosen, self.rejecter is not None)
         if self.rejecter is not None and self.rejecter.model == self.solver.model:
             raise BadInput(
-                f"{self.solver.model.name} would write chosen and rejected answers alike; give a smaller model"
-                " as --rejected-solver"
+                f"{self.solver.model.name} would write chosen and rejected answers alike; give a smaller"
+                " model as --rejected-solver"
             )
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
