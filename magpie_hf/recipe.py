@@ -42,7 +42,7 @@ from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import SHOWN, USED, Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
-from magpie_hf.stages.opinions import CHECKER, PROGRAM, Confirm, opinion_stages
+from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
 from magpie_hf.stages.recognise import Recognise
 from magpie_hf.stages.refer import Refer
@@ -89,6 +89,8 @@ class Recipe:
     is sampled. steps: stages of one's own, each at its place. checker: answers the problems that have a
     majority, too, and agrees with it or does not; programmer: writes programs for them, whose output does.
     Neither votes. pairs_checked: whether correctness pairs are made only where these confirm the majority.
+    objections: whether doubtful problems are looked at again, by the checker, or else the tagger, or else the
+    solver, and those that are called ill-posed are dropped.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -121,6 +123,7 @@ class Recipe:
     checker: Engine | None = field(default=None, metadata={"later": True})
     programmer: Engine | None = field(default=None, metadata={"later": True})
     pairs_checked: bool = field(default=False, metadata={"later": True})
+    objections: bool = field(default=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -136,7 +139,7 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
-        check_pairs_checked(self.pairs_checked, bool(self.opinions))
+        check_pairs_checked(self.pairs_checked, bool(self.checker or self.programmer))
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
         for domain in self.domains:
@@ -211,8 +214,13 @@ class Recipe:
     @property
     def opinions(self) -> tuple[str, ...]:
         """Whose opinions of the majority's answer there are, as in `schema.OPINIONS`."""
-        asked = {CHECKER: self.checker, PROGRAM: self.programmer}
+        asked = {CHECKER: self.checker, PROGRAM: self.programmer, OBJECTIONS: self.looker}
         return tuple(name for name, engine in asked.items() if engine is not None)
+
+    @property
+    def looker(self) -> Engine | None:
+        """Looks at doubtful problems again; None where nobody does."""
+        return (self.checker or self.tagger or self.solver) if self.objections else None
 
     @property
     def pairing(self) -> Pair:
@@ -263,13 +271,14 @@ class Recipe:
             for column, (sampling, k) in named.items()
         ]
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
+        opinions = (self.checker, self.programmer, self.looker)
         confirm = Confirm(self.opinions, self.reference == USED)
         confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
         places: Places = [
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
-            *opinion_stages(domain, self.instruction, self.verify.limits, self.checker, self.programmer),
+            *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             ("pair", None, [[self.pairing], *confirmed]),
         ]

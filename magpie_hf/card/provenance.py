@@ -196,6 +196,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "comparisons": recipe.reader,
         "checks": recipe.checker,
         "programs": recipe.programmer,
+        "looks": recipe.looker,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}

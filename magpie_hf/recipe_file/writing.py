@@ -71,6 +71,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "max_length_ratio": recipe.pairing.max_length_ratio,
         "rl_majority_share": recipe.rl_majority_share,
         "pairs_checked": recipe.pairs_checked or None,
+        "objections": recipe.objections or None,
         "test_share": recipe.held_out.share,
         "test_seed": recipe.held_out.seed,
     }

@@ -328,6 +328,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         checker=engines.get("checker"),
         programmer=engines.get("program"),
         pairs_checked=options.pairs_checked,
+        objections=options.objections,
     )
 
 
