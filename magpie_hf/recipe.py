@@ -164,10 +164,10 @@ class Recipe:
                     f"{self.generator.model.name} would sample problems, and they are given; give the model"
                     " that answers them as --model, and leave out --solver"
                 )
-            if self.problems.as_given and (self.tagger is not None or self.benchmarks):
+            if self.problems.as_given and (self.tagger is not None or self.benchmarks or self.objections):
                 raise BadInput(
-                    "problems that are taken as they are given are dropped by no tagger and for no benchmark;"
-                    " leave out --problems-as-given, or the tagger and the benchmarks"
+                    "problems that are taken as they are given are dropped by no tagger, for no benchmark and"
+                    " for no objections; leave out --problems-as-given, or the others"
                 )
         self._take_own()
 
