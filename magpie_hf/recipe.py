@@ -44,7 +44,7 @@ from magpie_hf.stages.delta import BEST, Delta
 from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import SHOWN, USED, Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
-from magpie_hf.stages.opinions import CHECKER, PROGRAM, Confirm, opinion_stages
+from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
 from magpie_hf.stages.recognise import Recognise
 from magpie_hf.stages.refer import Refer
@@ -93,6 +93,8 @@ class Recipe:
     Neither votes. pairs_checked: whether correctness pairs are made only where these confirm the majority.
     rejecter: a smaller model, whose answers are the rejected ones where all candidates are right; chosen: of
     these candidates, the "best" or the "shortest".
+    objections: whether doubtful problems are looked at again, by the checker, or else the tagger, or else the
+    solver, and those that are called ill-posed are dropped.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -127,6 +129,7 @@ class Recipe:
     pairs_checked: bool = field(default=False, metadata={"later": True})
     rejecter: Engine | None = field(default=None, metadata={"later": True})
     chosen: str = field(default=BEST, metadata={"later": True})
+    objections: bool = field(default=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -142,7 +145,7 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
-        check_pairs_checked(self.pairs_checked, bool(self.opinions))
+        check_pairs_checked(self.pairs_checked, bool(self.checker or self.programmer))
         check_chosen(self.chosen, self.rejecter is not None)
         if self.rejecter is not None and self.rejecter.model == self.solver.model:
             raise BadInput(
@@ -173,10 +176,10 @@ class Recipe:
                     f"{self.generator.model.name} would sample problems, and they are given; give the model"
                     " that answers them as --model, and leave out --solver"
                 )
-            if self.problems.as_given and (self.tagger is not None or self.benchmarks):
+            if self.problems.as_given and (self.tagger is not None or self.benchmarks or self.objections):
                 raise BadInput(
-                    "problems that are taken as they are given are dropped by no tagger and for no benchmark;"
-                    " leave out --problems-as-given, or the tagger and the benchmarks"
+                    "problems that are taken as they are given are dropped by no tagger, for no benchmark and"
+                    " for no objections; leave out --problems-as-given, or the others"
                 )
         self._take_own()
 
@@ -223,8 +226,13 @@ class Recipe:
     @property
     def opinions(self) -> tuple[str, ...]:
         """Whose opinions of the majority's answer there are, as in `schema.OPINIONS`."""
-        asked = {CHECKER: self.checker, PROGRAM: self.programmer}
+        asked = {CHECKER: self.checker, PROGRAM: self.programmer, OBJECTIONS: self.looker}
         return tuple(name for name, engine in asked.items() if engine is not None)
+
+    @property
+    def looker(self) -> Engine | None:
+        """Looks at doubtful problems again; None where nobody does."""
+        return (self.checker or self.tagger or self.solver) if self.objections else None
 
     @property
     def pairing(self) -> Pair:
@@ -275,6 +283,7 @@ class Recipe:
             for column, (sampling, k) in named.items()
         ]
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
+        opinions = (self.checker, self.programmer, self.looker)
         confirm = Confirm(self.opinions, self.reference == USED)
         confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
         delta: Places = []
@@ -284,7 +293,7 @@ class Recipe:
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
-            *opinion_stages(domain, self.instruction, self.verify.limits, self.checker, self.programmer),
+            *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             ("" if delta else "pair", None, [[self.pairing], *confirmed]),
             *delta,

@@ -197,6 +197,9 @@ PROGRAM: dict[str, Any] = {
     "program_agrees": Value("string"),
 }
 
+# objections: how many of three looks call a problem ill-posed; null where it was not looked at again.
+OBJECTIONS: dict[str, Any] = {"objections": Value("int32"), "objection_responses": [RESPONSE]}
+
 # reference_answer: the final answer of the reference; null where there is none, and then so are the others.
 # reference_agrees: whether the majority's answer equals it; null without a majority, or where that is not
 #   decided.
@@ -347,10 +350,11 @@ CANDIDATES_CONFIG = "candidates"
 # The columns that follow the others, in a domain's splits and in `candidates`, where problems were given with
 # reference answers.
 WITH_REFERENCE: dict[str, Any] = {name: REFERRED[name] for name in ("reference_answer", "reference_agrees")}
-# Those that follow where another model, or programs, were asked for their opinion, also in `<domain>_rl`.
+# Those that follow where a model or programs were asked for their opinion, also in `<domain>_rl`.
 OPINIONS: dict[str, dict[str, Any]] = {
     "checker": {name: SECOND_OPINION[name] for name in ("checker_answer", "checked")},
     "program": {name: PROGRAM[name] for name in ("program_answer", "program_agrees")},
+    "objections": {"objections": OBJECTIONS["objections"]},
 }
 # The same where a smaller model's answers are rejected ones.
 WITH_DELTA: dict[str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ Not here: the two stages alone (test_second_opinion.py), and the sandbox (test_p
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -18,15 +19,24 @@ import pytest
 
 from conftest import Answers, small_recipe
 from magpie_hf.building import build
+from magpie_hf.cli.commands.assembly import check_rules
+from magpie_hf.cli.commands.options import domains as domains_of
+from magpie_hf.cli.commands.options import roles
+from magpie_hf.cli.main import parser
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.planning.inputs import outline_of
+from magpie_hf.planning.workload import assumed, loads_of
 from magpie_hf.programs import sandbox
 from magpie_hf.programs.sandbox import Sandbox
 from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.schema import OPINIONS
+from magpie_hf.stages.objections import is_doubtful
+from magpie_hf.stages.opinions import Confirm
 
 COLUMNS = [column for columns in OPINIONS.values() for column in columns]
 
@@ -165,9 +175,9 @@ def test_programs_have_a_say(answers: Answers, tmp_path: Path) -> None:
     words = " ".join(text.split())
     assert "other/checker answered the problems" in words
     assert "other/coder wrote two programs" in words
-    assert "verified" not in text.partition("## Answers and pairs")[2].partition("| domain | according to")[0]
+    assert "verified" not in words.partition("A majority is what one")[2].partition("A pair holds")[0]
     shown = subprocess.run(
-        [sys.executable, "-m", "magpie_hf", "show", str(tmp_path / "out"), "--count", "1"],
+        [sys.executable, "-m", "magpie_hf", "show", str(tmp_path / "out"), "-n", "1"],
         capture_output=True, text=True, check=True, timeout=60,
     ).stdout  # fmt: skip
     assert re.search(r"^ *checker: (agrees|differs)|^ *programs: ", shown, re.MULTILINE), shown
@@ -185,3 +195,128 @@ def test_without_a_sandbox_nothing_is_begun(
     assert not answers.requests
     assert not (tmp_path / "out").exists()
     Sandbox.found.cache_clear()
+
+
+class Doubts(Answers):
+    """Looks at problems, of which one in two is against the problem."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        said = super().__call__(prompt, sampling, seed)
+        verdict = "ill-posed" if seed % 2 else "well-posed"
+        return said if said.finish_reason == "length" else replace(said, text=f"So.\nVerdict: {verdict}")
+
+
+def test_doubtful_problems_are_looked_at_again(answers: Answers, tmp_path: Path) -> None:
+    recipe = recipe_of(answers, None)
+    answers.answers = 12
+    plain = build(recipe, tmp_path / "out")
+    looks, before = labelled(answers, Doubts, "tagger"), len(answers.requests)
+    looker = FakeEngine(looks.model, looks)
+    recipe = replace(recipe, tagger=None, checker=looker, objections=True)
+    seen = build(recipe, tmp_path / "out", shard_rows=5)
+    assert len(answers.requests) == before, "the checker alone is asked"
+    was = {row["id"]: row for row in rows_of(plain, "candidates")}
+    now = {row["id"]: row for row in rows_of(seen, "candidates")}
+    doubtful = {
+        one
+        for one, row in was.items()
+        if row["answer_kind"] in ("answer", "none") and row["majority_answer"] is None
+    }
+    assert doubtful
+    assert all((row["objections"] is None) == (one not in doubtful) for one, row in now.items())
+    gone = was.keys() - now.keys()
+    assert gone
+    assert gone < doubtful
+    assert all(row["objections"] < 2 for row in now.values() if row["objections"] is not None)
+    for split in ("train_sft", "train_prefs"):
+        ids = [row["id"] for row in rows_of(plain, "algebra", split) if row["id"] not in gone]
+        assert [row["id"] for row in rows_of(seen, "algebra", split)] == ids
+    dropped = json.loads((tmp_path / "out" / "run" / "samples.json").read_text())["algebra"]["dropped"]
+    assert dropped["ill_posed"] == len(gone), "and counted"
+    asked = looks.asked()
+    assert asked >= 3 * len(doubtful)
+    build(recipe, tmp_path / "out")
+    assert (looks.asked(), len(answers.requests)) == (asked, before)
+
+
+def test_what_confirms_a_label() -> None:
+    rows = [  # checked, program_agrees, the kind of the pair, the reference, whether the pair stays
+        ("agrees", None, "correctness", None, True),
+        ("agrees", "none", "correctness", None, True),
+        ("agrees", "differs", "correctness", None, False),
+        ("none", "agrees", "correctness", None, False),
+        (None, None, "correctness", None, False),
+        ("differs", "differs", "score", None, True),
+        ("differs", "differs", "correctness", "5", True),
+    ]
+    batch = {
+        "checked": [row[0] for row in rows],
+        "program_agrees": [row[1] for row in rows],
+        "pair_kind": [row[2] for row in rows],
+        "reference_answer": [row[3] for row in rows],
+        "chosen_index": [0] * len(rows),
+        "rejected_index": [1] * len(rows),
+        "pair_reason": [None] * len(rows),
+    }
+    stage = Confirm(("checker", "program"), by_reference=True)
+    made = stage(batch)
+    assert made["pair_kind"] == [kind if stays else None for _, _, kind, _, stays in rows]
+    assert made["pair_reason"] == [None if row[-1] else "unconfirmed" for row in rows]
+    assert replace(stage, by_reference=False)(batch)["pair_kind"][-1] is None
+    alone = {name: values for name, values in batch.items() if name not in ("checked", "reference_answer")}
+    kinds = Confirm(("program",))(alone)["pair_kind"]
+    assert kinds == ["correctness", "correctness", None, "correctness", "correctness", "score", None]
+
+
+def test_a_recipe_file_and_a_plan_name_those_who_are_asked(answers: Answers) -> None:
+    recipe = recipe_of(answers, labelled(answers), labelled(answers, Programs, "coder"))
+    said = said_of(replace(recipe, pairs_checked=True, objections=True))
+    assert said is not None
+    revision = answers.model.revision
+    folder = str(Path(str(answers.model.given or answers.model.path)).name)
+    assert said["labels"] == {
+        "checker": f"{folder}@{revision}",
+        "program": f"{folder}@{revision}",
+        "objections": True,
+    }
+    assert said["pairs"]["checked"] is True
+    assert "labels" not in (said_of(recipe_of(answers, None)) or {})
+
+    words = ["build", "--model", "5", "--checker", "4", "--program", "6", "--objections", "--count", "100"]
+    options = parser().parse_args(words)
+    outline = outline_of(options, domains_of(options), roles(options))
+    loads = {one.stage: one for one in loads_of(outline, assumed(outline))}
+    assert list(loads) == [
+        "instruct", "tag", "candidates", "objections", "second_opinion", "write_programs", "score",
+    ]  # fmt: skip
+    assert loads["objections"].source == loads["second_opinion"].source == outline.sources["checker"]
+    assert loads["write_programs"].source == outline.sources["program"]
+    problems = 100 * len(outline.domains)
+    assert problems < loads["second_opinion"].requests.mid < 3 * problems
+    assert problems < loads["write_programs"].requests.mid < 2 * problems
+    assert [phase.stages for phase in outline.phases][-3:] == [
+        ("objections", "second_opinion"), ("write_programs",), ("score",),
+    ]  # fmt: skip
+    plain = parser().parse_args(["build", "--model", "5", "--pairs-checked"])
+    with pytest.raises(BadInput, match="give --checker or --program, or leave out --pairs-checked"):
+        check_rules(plain, domains_of(options))
+
+
+@pytest.mark.parametrize(
+    ("text", "objects"),
+    [
+        (r"The answer is $\boxed{5}$.", False),
+        ("There is not enough information to find the area.", True),
+        ("Hence the length cannot be determined.", True),
+        ("There is no such triangle.", True),
+        ("The given conditions are contradictory, so no answer exists.", True),
+        ("条件が足りず、答えは特定できません。", True),
+        ("It seems that no such n exists. " + "But it does: we find it. " * 40 + r"$\boxed{7}$", False),
+    ],
+)
+def test_candidates_that_object(text: str, objects: bool) -> None:
+    candidate = {"answer_text": text, "reason": None}
+    assert is_doubtful([candidate], "answer", "5") is objects
+    assert not is_doubtful([{**candidate, "reason": "length"}], "answer", "5")
+    assert is_doubtful([], "none", None)
+    assert is_doubtful([candidate], "proof", None) is objects

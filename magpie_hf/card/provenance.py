@@ -198,6 +198,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "checks": recipe.checker,
         "programs": recipe.programmer,
         "rejected": recipe.rejecter,
+        "looks": recipe.looker,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}

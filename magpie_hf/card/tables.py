@@ -14,7 +14,7 @@ from datasets import Features
 
 from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
-from magpie_hf.card.stats import Answers, Tokens
+from magpie_hf.card.stats import VERDICTS, Answers, Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
 from magpie_hf.schema import (
     CANDIDATES,
@@ -198,7 +198,7 @@ class _Tables:
     @property
     def known(self) -> str:
         """What is known of the majorities, by who says it; "" where nothing but the votes does."""
-        opinions = self.provenance.get("opinions", ())
+        opinions = [who for who in self.provenance.get("opinions", ()) if who in VERDICTS]
         rows = []
         for key, one in self.numbers.items():
             votes = {"agrees": one.answers.majorities, "none": _undecided(one.answers)}

@@ -57,7 +57,7 @@ from magpie_hf.text.language import tr
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
 # Stages that ask other models about the answers, or for others.
-OPINIONS = ("second_opinion", "write_programs", "delta")
+OPINIONS = ("objections", "second_opinion", "write_programs", "delta")
 ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
@@ -76,6 +76,7 @@ PATIENCE = 5.0  # seconds to wait for the Hub
 _T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
 PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
+LOOKS = 3  # at a doubtful problem
 MOST_OPINIONS = 3  # answers of a checker to one problem
 PROGRAMS = 2  # of one problem
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
@@ -139,7 +140,7 @@ class Outline:
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
     goes, "" where that is not known; revisions: of the models whose revision is given; given: whether the
-    problems are given, and not sampled.
+    problems are given, and not sampled; objections: as in a Recipe.
     """
 
     domains: tuple[Domain, ...]
@@ -161,6 +162,7 @@ class Outline:
     place: str = ""
     revisions: Mapping[str, str] = field(default_factory=dict)
     given: bool = False
+    objections: bool = False
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -198,6 +200,11 @@ class Outline:
         return "judge" if "judge" in self.sources else "armorm" if self.scorer == ARMORM else "reward"
 
     @property
+    def looker(self) -> str:
+        """The role that looks at doubtful problems again."""
+        return next(role for role in ("checker", "tagger", "solver") if role in self.sources)
+
+    @property
     def stages(self) -> dict[str, str]:
         """The stages that ask a model, in the order of the pipeline, each with its model.
 
@@ -208,7 +215,10 @@ class Outline:
             del roles["instruct"]
         if self.sft == "cold":
             roles["solutions"] = "solver"
-        roles |= {"candidates": "solver", "second_opinion": "checker", "write_programs": "program"}
+        roles |= {"candidates": "solver"}
+        if self.objections:
+            roles["objections"] = self.looker
+        roles |= {"second_opinion": "checker", "write_programs": "program"}
         roles["delta"] = "rejected"
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
@@ -218,6 +228,7 @@ class Outline:
         each = {
             "candidates": self.k,
             "score": self.k,
+            "objections": LOOKS,
             "second_opinion": MOST_OPINIONS,
             "write_programs": PROGRAMS,
         }
@@ -302,6 +313,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         place=_place(options, writer),
         revisions=revisions,
         given=options.problems is not None,
+        objections=options.objections,
     )
 
 

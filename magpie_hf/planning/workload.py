@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.inputs import ANSWERING, ANSWERS, PROGRAMS, SAMPLING, Outline
+from magpie_hf.planning.inputs import ANSWERING, ANSWERS, LOOKS, PROGRAMS, SAMPLING, Outline
 from magpie_hf.planning.lengths import BETWEEN, Law
 from magpie_hf.run.status import StageStatus, status
 from magpie_hf.store.records import read_record, stage_record
@@ -39,7 +39,8 @@ AROUND = {
 MAJORITIES = 0.85  # share of the problems that have a majority, of which other models are asked
 UNANIMOUS = 0.4  # share of problems whose candidates all agree, where a smaller model is asked
 OPINIONS_EACH = 1.4  # answers of a checker to one of these, who agrees at once with four in five
-PROGRAM = Law(350, 0.5)
+PROGRAM, LOOK = Law(350, 0.5), Law(200, 0.5)
+DOUBTFUL = 0.25  # share of the problems without a majority, or that a candidate objects to
 TAGS = 52  # tokens of the tagger's answer
 FINAL = 600  # tokens of a thinking model's answer without its thinking
 BLOCK = 16  # tokens that the prefix cache keeps together
@@ -126,8 +127,12 @@ def assumed(outline: Outline) -> Estimates:
     short, likely, long = (_assumed_examples(outline, factor, thinks) for factor in SPREAD)
     each = {stage: float(outline.each(stage)) for stage in outline.stages}
     each["score"] *= 1 - truncated_of(outline, law)
-    asked = {"second_opinion": OPINIONS_EACH * MAJORITIES, "write_programs": PROGRAMS * MAJORITIES}
-    asked["delta"] = UNANIMOUS
+    asked = {
+        "objections": LOOKS * DOUBTFUL,
+        "second_opinion": OPINIONS_EACH * MAJORITIES,
+        "write_programs": PROGRAMS * MAJORITIES,
+        "delta": UNANIMOUS,
+    }
     each |= {stage: count for stage, count in asked.items() if stage in each}
     two = [_problems_with(2, outline, one) for one in reversed(laws)]
     return Estimates(
@@ -219,6 +224,10 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
             Request(solving, solving, length) for length in law.lengths(outline.bound(first, "solutions"))
         ),
         "candidates": tuple(Request(solving, BLOCK, length) for length in candidates),
+        "objections": tuple(
+            Request(AROUND["programs"] + mean, BLOCK, length)
+            for length in LOOK.times(factor).lengths(outline.bound(first))
+        ),
         "second_opinion": tuple(Request(solving, solving, length) for length in candidates),
         "delta": tuple(Request(solving, solving, length) for length in candidates),
         "write_programs": tuple(
@@ -397,6 +406,7 @@ _BEFORE = {
     "embed": ("instruct",),
     "solutions": ("instruct",),
     "candidates": ("instruct",),
+    "objections": ("candidates",),
     "second_opinion": ("candidates",),
     "write_programs": ("candidates",),
     "delta": ("candidates",),
@@ -563,7 +573,8 @@ def _differing(
         wanted[name], known[name] = domain.first_token, was.get("first_token")
         wanted["steer"] = outline.steer if outline.steer in ("user", "none") else "default"
         known["steer"] = "none" if was.get("system", "") is None else was.get("place", "default")
-    others = {"second_opinion": "checker", "write_programs": "program", "delta": "rejected"}
+    others = {"objections": outline.looker, "second_opinion": "checker", "write_programs": "program"}
+    others["delta"] = "rejected"
     role = {"instruct": "model", "tag": "tagger", "score": "judge", **others}.get(stage, "solver")
     given = [(name, value) for name, value in outline.chat.get(role, {}).items() if value is not None]
     for which, options in ((wanted, sorted(given)), (known, engine.get("chat_options", ()))):

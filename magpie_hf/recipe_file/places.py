@@ -27,7 +27,7 @@ GROUPS: dict[str, str] = {
         " decontaminate require_decontamination min_yield"
     ),
     "answers": "k sft keep_minority",
-    "labels": "checker program",
+    "labels": "checker program objections",
     "pairs": (
         "min_majority_share min_score_gap min_correctness_score_gap max_length_ratio rl_majority_share"
         " checked=pairs_checked rejected_solver chosen"

@@ -156,6 +156,7 @@ def _row() -> dict[str, str]:
         "checker": tr("Checker"),
         "programs": tr("Programs"),
         "no_opinion": tr("says nothing"),
+        "objections": tr("Looks that object"),
         "of_votes": tr("{share} of {n} votes"),
         "pair_of": tr("{kind}, score gap {score_gap}"),
         "no_pair_because": tr("none: {reason} – {meaning}"),

@@ -35,6 +35,7 @@ SAMPLES: dict[str, str] = {
     "off_topic": "is in another domain, by the tagger",
     "near_duplicate": "repeats a problem that was accepted before",
     "reviewed": "was marked bad by a person",
+    "ill_posed": "is called ill-posed by two of three looks",
 }
 
 ANSWERS: dict[str, str] = {

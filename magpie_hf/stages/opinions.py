@@ -16,11 +16,12 @@ from magpie_hf.domains import Domain, opinion_sampling
 from magpie_hf.engines.base import Engine
 from magpie_hf.schema import PAIR
 from magpie_hf.stage import Batch, Stage
+from magpie_hf.stages.objections import Objections
 from magpie_hf.stages.pair import CORRECTNESS, no_pair
 from magpie_hf.stages.program import RunPrograms, WritePrograms
 from magpie_hf.stages.second_opinion import AGREES, DIFFERS, SecondOpinion
 
-CHECKER, PROGRAM = "checker", "program"
+CHECKER, PROGRAM, OBJECTIONS = "checker", "program", "objections"
 UNCONFIRMED = "unconfirmed"  # why a problem has no pair
 
 
@@ -30,8 +31,12 @@ def opinion_stages(
     limits: Limits,
     checker: Engine | None = None,
     programmer: Engine | None = None,
+    looker: Engine | None = None,
 ) -> Iterator[tuple[str, Engine | None, list[list[Stage]]]]:
     """The stages that ask for opinions on a domain's answers, each at its place of `selection.Places`."""
+    if looker is not None:
+        _, warm = opinion_sampling(domain, looker.model)
+        yield "", looker, [[Objections(looker, warm)]]
     if checker is not None:
         cold, warm = opinion_sampling(domain, checker.model)
         yield "", checker, [[SecondOpinion(checker, cold, warm, instruction, limits)]]

@@ -332,6 +332,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         pairs_checked=options.pairs_checked,
         rejecter=engines.get("rejected"),
         chosen=options.chosen,
+        objections=options.objections,
     )
 
 

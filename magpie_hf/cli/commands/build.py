@@ -275,6 +275,14 @@ def add_options(build: argparse.ArgumentParser) -> None:
         ),
     )
     sure.add_argument(
+        "--objections",
+        action="store_true",
+        help=(
+            "have the checker, or else the tagger, look three times at problems without a majority or that a "
+            "candidate calls impossible, and drop those that two looks call ill-posed"
+        ),
+    )
+    sure.add_argument(
         "--pairs-checked",
         action="store_true",
         help="make correctness pairs only where the checker agrees, and no program differs",

@@ -144,6 +144,7 @@ function accepted(row, details, spoken) {
         ["answer_kind", details.answer_kind],
         ["unknown_pairs", details.unknown_pairs || null],
         ["checker", opinion(details.checked, details.checker_answer)],
+        ["objections", details.objections],
         ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),

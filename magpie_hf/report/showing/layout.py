@@ -279,11 +279,14 @@ def _opinions(row: Row) -> list[str]:
     }
     said = [(tr("checker"), row.get("checked"), row.get("checker_answer"))]
     said += [(tr("programs"), row.get("program_agrees"), row.get("program_answer"))]
-    return [
+    lines = [
         f"{who}: {words[verdict]}" + (f" ({answer})" if answer else "")
         for who, verdict, answer in said
         if verdict is not None
     ]
+    if (against := row.get("objections")) is not None:
+        lines.append(tr("objections: {count} of 3 looks", count=against))
+    return lines
 
 
 def _pair(row: Row) -> list[str]:
