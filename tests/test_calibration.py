@@ -236,6 +236,7 @@ def test_many_from_a_seed() -> None:
     assert len(FAMILIES) >= 30
     spread = Counter((one.family, one.level) for one in known_problems(3 * len(FAMILIES), 1))
     assert set(spread.values()) == {1}
+    assert {one.level for one in fewer[:12]} == {1, 2, 3}
     assert {one.level for one in known_problems(30, 1, ("algebra",), (2,))} == {2}
     with pytest.raises(BadInput, match="no problems with known answers of the domain topology"):
         known_problems(1, domains=("topology",))

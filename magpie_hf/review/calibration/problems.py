@@ -65,6 +65,7 @@ def known_problems(
 def _endless(families: list[Family], levels: tuple[int, ...], seed: int) -> Iterator[Known]:
     """A problem of each family in turn, until no family makes a new one."""
     kinds = [(family, level) for level in levels for family in families]
+    random.Random(f"{seed} kinds").shuffle(kinds)  # so that a few problems are of all levels, too
     seen: set[str] = set()
     number = 0
     while kinds:
