@@ -340,12 +340,11 @@ class _Counts:
                 self.of[who][row[column]] += 1
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
+        elif row["pair_kind"] == DELTA:
+            self.of["delta"][_SAID[row["rejected_agrees"]]] += 1
+            self.longer += tokens[row["chosen_index"]] > row["rejected_tokens"]
         else:
             chosen, rejected = row["chosen_index"], row["rejected_index"]
-            if row["pair_kind"] == DELTA:
-                self.of["delta"][_SAID[row["rejected_agrees"]]] += 1
-                self.longer += tokens[chosen] > row["rejected_tokens"]
-                return
             self.score_gaps[row["pair_kind"]].append(scores[chosen] - scores[rejected])
             self.longer += tokens[chosen] > tokens[rejected]
 

@@ -207,6 +207,18 @@ class _Tables:
                 [code(key), self.words["known"][who], _n(sum(counts.values())), *_parts(counts, who)]
                 for who, counts in said.items()
             ]
+        if (found := self.provenance.get("calibration")) is not None:
+            right, labels = found["right"], found["labels"]
+            said = {"agrees": right, "differs": labels - right, "none": found["problems"] - labels}
+            who = "calibration"
+            rows.append(
+                [
+                    self.words["known_answers"],
+                    self.words["known"][who],
+                    _n(found["problems"]),
+                    *_parts(said, who),
+                ]
+            )
         return self._table("known", rows) if opinions else ""
 
     @property
