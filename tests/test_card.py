@@ -44,6 +44,7 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.review.calibration.record import Summary
 from magpie_hf.schema import (
     CANDIDATES,
     CANDIDATES_CONFIG,
@@ -952,6 +953,20 @@ def test_a_name_and_a_citation_of_its_own(contents: card.Contents) -> None:
 
 
 @pytest.mark.usefixtures("plotless")
+def test_what_a_calibration_says_of_the_labels(contents: card.Contents) -> None:
+    numbers = Summary(0.5, 200, 150, 125, "ada/sums").to_card()
+    known = with_provenance(contents, calibration=numbers, opinions=["checker"])
+    text, japanese = (" ".join(text_of(known, language=one).split()) for one in ("en", "ja"))
+    assert (
+        "share of at least 0.5 were right in **83 %** (77 to 88) of 150 cases when the same solver answered"
+        " 200 problems with known answers (ada/sums)." in text
+    )
+    assert "150 問のうち **83 %**(77〜88 %)が正解でした" in japanese
+    for one, word in ((text, "calibration"), (japanese, "較正")):
+        assert f"| {word} | 200 | 125 (62.5%) | 25 (12.5%) | 50 (25.0%) |" in one
+    assert "known answers" not in text_of(contents)
+
+
 def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
     part = {"algebra": (24, 1000), "geometry": (24, 24)}
     english, japanese = (
