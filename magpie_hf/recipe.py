@@ -380,54 +380,20 @@ class Recipe:
         generation = tuple(self.provenance(source).items())
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
+        shown: dict[str, Any] = {"moved": moved, "reference": self.reference, "opinions": self.opinions}
+        chosen = {**shown, "sft": self.sft, "keep_minority": self.keep_minority}
+        chosen["delta"] = self.rejecter is not None
         exports: list[Export] = []
         for side in SIDES if self.held_out.share else SIDES[:1]:
-            exports += [
-                ExportText(
-                    domain.key,
-                    self.held_out,
-                    side,
-                    text,
-                    generation,
-                    moved,
-                    self.sft,
-                    self.keep_minority,
-                    self.reference,
-                    own_columns(self.steps, TEXT_SPLITS, text),
-                    self.opinions,
-                    self.rejecter is not None,
-                )
-                for text in TEXT_SPLITS
-            ]
-            if self.rl_majority_share is not None:
-                exports.append(
-                    ExportRL(
-                        domain.key,
-                        self.held_out,
-                        side,
-                        self.rl_majority_share,
-                        self.instruction,
-                        moved,
-                        first,
-                        self.reference,
-                        own_columns(self.steps, ["rl"], "rl"),
-                        self.opinions,
-                    )
-                )
-            exports.append(
-                ExportCandidates(
-                    domain.key,
-                    self.held_out,
-                    side,
-                    moved,
-                    self.sft,
-                    self.keep_minority,
-                    self.reference,
-                    own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG),
-                    self.opinions,
-                    self.rejecter is not None,
-                )
-            )
+            where = domain.key, self.held_out, side
+            for text in TEXT_SPLITS:
+                own = own_columns(self.steps, TEXT_SPLITS, text)
+                exports.append(ExportText(*where, text, generation, own=own, **chosen))
+            if (share := self.rl_majority_share) is not None:
+                own = own_columns(self.steps, ["rl"], "rl")
+                exports.append(ExportRL(*where, share, self.instruction, first=first, own=own, **shown))
+            own = own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG)
+            exports.append(ExportCandidates(*where, own=own, **chosen))
         return exports
 
     def check(self) -> None:

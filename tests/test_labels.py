@@ -41,12 +41,27 @@ from magpie_hf.stages.opinions import Confirm
 COLUMNS = [column for columns in OPINIONS.values() for column in columns]
 
 
+@pytest.fixture(autouse=True)
+def _plotless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plots, which take longer than the rest of such a build."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
 class Programs(Answers):
     """Programs that print one of three answers."""
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         said = super().__call__(prompt, sampling, seed)
         return replace(said, text=f"```python\nprint({int(seed) % 3})\n```")
+
+
+class Doubts(Answers):
+    """Looks at problems, of which one in two is against the problem."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        said = super().__call__(prompt, sampling, seed)
+        verdict = "ill-posed" if seed % 2 else "well-posed"
+        return said if said.finish_reason == "length" else replace(said, text=f"So.\nVerdict: {verdict}")
 
 
 def labelled(answers: Answers, kind: type[Answers] = Answers, name: str = "checker") -> Answers:
@@ -92,7 +107,7 @@ def test_a_checker_marks_rows_and_keeps_unconfirmed_ones_from_rewards(
     assert rewarded == {row["id"] for row in rows_of(plain, "algebra_rl")} & agreeing
     assert {row["checked"] for row in rows_of(checked, "algebra_rl")} == {"agrees"}
     # another checker is asked alone, and the first one is not asked again when it comes back
-    asked, other = checker.asked(), labelled(answers, name="another")
+    asked, other = checker.asked(), labelled(answers, name="coder")
     build(recipe_of(answers, other), tmp_path / "out", shard_rows=7)
     assert (len(answers.requests), checker.asked()) == (before, asked)
     assert other.asked()
@@ -117,33 +132,57 @@ def test_pairs_that_a_checker_does_not_confirm(answers: Answers, tmp_path: Path)
         replace(recipe, checker=None, pairs_checked=True)
 
 
-def test_a_checker_that_dies_is_asked_nothing_twice(answers: Answers, tmp_path: Path) -> None:
-    class Ends(Answers):
+def once_dead(answers: Answers, kind: type[Answers], most: int) -> Answers:
+    """The replies of a model whose engine ends after so many."""
+
+    class Ends(kind):  # type: ignore[valid-type, misc]
         def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
-            if self.asked() >= 9:
+            if self.asked() >= most:
                 raise EngineError("the engine died")
             return super().__call__(prompt, sampling, seed)
 
-    dying = labelled(answers, Ends)
+    return labelled(answers, Ends)
+
+
+@pytest.mark.parametrize("role", ["checker", "programs", "looks"])
+def test_an_engine_that_dies_is_asked_nothing_twice(answers: Answers, tmp_path: Path, role: str) -> None:
+    kind = {"checker": Answers, "programs": Programs, "looks": Doubts}[role]
+
+    def recipe(asked: Answers, solving: Answers = answers) -> Recipe:
+        made = recipe_of(
+            solving, None if role == "programs" else asked, asked if role == "programs" else None
+        )
+        solving.answers = 12 if role == "looks" else 3
+        return replace(made, objections=role == "looks", domains=(replace(made.domains[0], count=9),))
+
+    if role == "programs" and not has_sandbox():
+        pytest.skip("this machine has no sandbox")
+    dying = once_dead(answers, kind, 7)
     with pytest.raises(EngineError):
-        build(recipe_of(answers, dying), tmp_path / "out", shard_rows=3, shards_in_flight=1)
-    rest, before = labelled(answers), len(answers.requests)
-    resumed = build(recipe_of(answers, rest), tmp_path / "out", shard_rows=5)
+        build(recipe(dying), tmp_path / "out", shard_rows=3, shards_in_flight=1)
+    rest, before = labelled(answers, kind), len(answers.requests)
+    resumed = build(recipe(rest), tmp_path / "out", shard_rows=5)
     seeds = [seed for one in (dying, rest) for _, seed in one.requests]
     assert len(set(seeds)) == len(seeds), "nothing is asked twice"
-    assert dying.asked() == 9
-    whole = labelled(answers)
-    at_once = build(recipe_of(Answers(answers.model), whole), tmp_path / "whole")
+    assert dying.asked() == 7
+    whole = labelled(answers, kind)
+    at_once = build(recipe(whole, Answers(answers.model)), tmp_path / "whole")
     assert rows_of(resumed, "candidates") == rows_of(at_once, "candidates")
     assert len(seeds) == whole.asked()
     assert not any(sampling.logprobs for sampling, _ in answers.requests[:before]), "scores come later"
 
 
-def test_programs_have_a_say(answers: Answers, tmp_path: Path) -> None:
+def has_sandbox() -> bool:
     try:
         Sandbox.found()
-    except BadInput as refusal:
-        pytest.skip(str(refusal))
+    except BadInput:
+        return False
+    return True
+
+
+def test_programs_have_a_say(answers: Answers, tmp_path: Path) -> None:
+    if not has_sandbox():
+        pytest.skip("this machine has no sandbox")
     programs = labelled(answers, Programs, "coder")
     recipe = recipe_of(answers, labelled(answers), programs)
     recipe = replace(recipe, domains=(replace(recipe.domains[0], count=8),))
@@ -197,20 +236,11 @@ def test_without_a_sandbox_nothing_is_begun(
     Sandbox.found.cache_clear()
 
 
-class Doubts(Answers):
-    """Looks at problems, of which one in two is against the problem."""
-
-    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
-        said = super().__call__(prompt, sampling, seed)
-        verdict = "ill-posed" if seed % 2 else "well-posed"
-        return said if said.finish_reason == "length" else replace(said, text=f"So.\nVerdict: {verdict}")
-
-
 def test_doubtful_problems_are_looked_at_again(answers: Answers, tmp_path: Path) -> None:
     recipe = recipe_of(answers, None)
     answers.answers = 12
     plain = build(recipe, tmp_path / "out")
-    looks, before = labelled(answers, Doubts, "tagger"), len(answers.requests)
+    looks, before = labelled(answers, Doubts), len(answers.requests)
     looker = FakeEngine(looks.model, looks)
     recipe = replace(recipe, tagger=None, checker=looker, objections=True)
     seen = build(recipe, tmp_path / "out", shard_rows=5)

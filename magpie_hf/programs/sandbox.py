@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ SECONDS = 30.0  # of a clock on the wall: inside.CPU_SECONDS of a processor that
 MOST_OUTPUT = 20_000  # bytes of each stream
 SCRATCH = 16 * 2**20  # bytes of the folder that a program may write into
 MOST_SOURCE = 100_000  # bytes
+_COUNT = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_PROCESSORS = threading.BoundedSemaphore(_COUNT)  # shards run side by side, and a clock bounds each program
 
 Ending = Literal["ok", "error", "time", "output"]
 
@@ -152,10 +155,15 @@ class Sandbox:
             ending = "time" if process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL) else "error"
         return Ran(out.decode(errors="replace"), ending, "" if ending == "ok" else last)
 
-    def run_all(self, sources: Iterable[str], workers: int | None = None) -> list[Ran]:
-        """Runs programs side by side, in their order. workers: by default as many as there are processors."""
-        with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
-            return list(pool.map(self.run, sources))
+    def run_all(self, sources: Iterable[str]) -> list[Ran]:
+        """Runs programs side by side, in their order; in the whole process, one on each processor."""
+
+        def run(source: str) -> Ran:
+            with _PROCESSORS:
+                return self.run(source)
+
+        with ThreadPoolExecutor(_COUNT) as pool:
+            return list(pool.map(run, sources))
 
 
 def _of_the_extra() -> str | None:

@@ -401,10 +401,6 @@ def _build(
     """Run the build and print its result; returns the exit code."""
     show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
-    if options.program:
-        from magpie_hf.programs.sandbox import Sandbox
-
-        Sandbox.found()  # before any model is loaded from the Hub
     cluster = cluster_of(options)
     head = check_push(options)
 
