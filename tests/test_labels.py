@@ -372,6 +372,9 @@ def test_a_recipe_file_and_a_plan_name_those_who_are_asked(answers: Answers) -> 
     problems = 100 * len(outline.domains)
     assert problems < loads["second_opinion"].requests.mid < 3 * problems
     assert problems < loads["write_programs"].requests.mid < 2 * problems
+    whole = loads["candidates"].tokens.mid  # as docs/labels.md says
+    assert loads["second_opinion"].tokens.mid / whole == pytest.approx(1 / 4, rel=0.1)
+    assert loads["write_programs"].tokens.mid / whole == pytest.approx(1 / 7, rel=0.1)
     assert [phase.stages for phase in outline.phases][-3:] == [
         ("objections", "second_opinion"), ("write_programs",), ("score",),
     ]  # fmt: skip
