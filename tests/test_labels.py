@@ -311,6 +311,9 @@ def test_doubtful_problems_are_looked_at_again(answers: Answers, tmp_path: Path)
         assert [row["id"] for row in rows_of(seen, "algebra", split)] == ids
     dropped = json.loads((tmp_path / "out" / "run" / "samples.json").read_text())["algebra"]["dropped"]
     assert dropped["ill_posed"] == len(gone), "and counted"
+    words = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "other/checker looked three times at each problem" in words
+    assert f"| `ill_posed` | is called ill-posed by two of three looks | {len(gone)} |" in words
     asked = looks.asked()
     assert asked >= 3 * len(doubtful)
     build(recipe, tmp_path / "out")
