@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Answers, small_recipe
+from conftest import CANDIDATES, Answers, small_recipe
 from magpie_hf.building import build
 from magpie_hf.cli.commands.assembly import check_rules
 from magpie_hf.cli.commands.options import domains as domains_of
@@ -144,32 +145,79 @@ def once_dead(answers: Answers, kind: type[Answers], most: int) -> Answers:
     return labelled(answers, Ends)
 
 
-@pytest.mark.parametrize("role", ["checker", "programs", "looks"])
+ROLES = {"checker": Answers, "programs": Programs, "looks": Doubts}
+
+
+def with_role(role: str, asked: Answers, solving: Answers) -> Recipe:
+    """A recipe in which this model has one of the new roles alone."""
+    of_programs = role == "programs"
+    recipe = recipe_of(solving, None if of_programs else asked, asked if of_programs else None)
+    solving.answers = 12 if role == "looks" else 3
+    return replace(recipe, objections=role == "looks", domains=(replace(recipe.domains[0], count=9),))
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_an_engine_that_dies_is_asked_nothing_twice(answers: Answers, tmp_path: Path, role: str) -> None:
-    kind = {"checker": Answers, "programs": Programs, "looks": Doubts}[role]
-
-    def recipe(asked: Answers, solving: Answers = answers) -> Recipe:
-        made = recipe_of(
-            solving, None if role == "programs" else asked, asked if role == "programs" else None
-        )
-        solving.answers = 12 if role == "looks" else 3
-        return replace(made, objections=role == "looks", domains=(replace(made.domains[0], count=9),))
-
     if role == "programs" and not has_sandbox():
         pytest.skip("this machine has no sandbox")
-    dying = once_dead(answers, kind, 7)
+    dying = once_dead(answers, ROLES[role], 7)
     with pytest.raises(EngineError):
-        build(recipe(dying), tmp_path / "out", shard_rows=3, shards_in_flight=1)
-    rest, before = labelled(answers, kind), len(answers.requests)
-    resumed = build(recipe(rest), tmp_path / "out", shard_rows=5)
+        build(with_role(role, dying, answers), tmp_path / "out", shard_rows=3, shards_in_flight=1)
+    assert not any(sampling.logprobs for sampling, _ in answers.requests), "scores come later"
+    rest = labelled(answers, ROLES[role])
+    resumed = build(with_role(role, rest, answers), tmp_path / "out", shard_rows=5)
     seeds = [seed for one in (dying, rest) for _, seed in one.requests]
     assert len(set(seeds)) == len(seeds), "nothing is asked twice"
     assert dying.asked() == 7
-    whole = labelled(answers, kind)
-    at_once = build(recipe(whole, Answers(answers.model)), tmp_path / "whole")
+    whole = labelled(answers, ROLES[role])
+    at_once = build(with_role(role, whole, Answers(answers.model)), tmp_path / "whole")
     assert rows_of(resumed, "candidates") == rows_of(at_once, "candidates")
     assert len(seeds) == whole.asked()
-    assert not any(sampling.logprobs for sampling, _ in answers.requests[:before]), "scores come later"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from conftest import Answers, resolve
+from test_labels import ROLES, build, labelled, with_role
+
+role, model, out, log = sys.argv[2:]
+
+
+class Killed(ROLES[role]):
+    def __call__(self, prompt, sampling, seed):
+        said = super().__call__(prompt, sampling, seed)
+        if self.asked() > 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with open(log, "a") as file:
+            file.write(f"{seed}\\n")
+        return said
+
+
+answers = Answers(resolve(model))
+build(with_role(role, labelled(answers, Killed), answers), Path(out), shard_rows=3)
+"""
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("role", ROLES)
+def test_a_build_that_is_killed_asks_nothing_twice(
+    answers: Answers, demo_model: Path, tmp_path: Path, role: str
+) -> None:
+    if role == "programs" and not has_sandbox():
+        pytest.skip("this machine has no sandbox")
+    log = tmp_path / "log"
+    words = [str(Path(__file__).parent), role, str(demo_model), str(tmp_path / "out"), str(log)]
+    done = subprocess.run([sys.executable, "-c", KILLED, *words], timeout=300, check=False)
+    assert done.returncode == -signal.SIGKILL
+    rest = labelled(answers, ROLES[role])
+    build(with_role(role, rest, answers), tmp_path / "out", shard_rows=5)
+    assert not answers.asked(CANDIDATES)
+    before = set(map(int, log.read_text().split()))
+    assert len(before) == 7
+    assert not before & {seed for _, seed in rest.requests}
 
 
 def has_sandbox() -> bool:
@@ -263,6 +311,9 @@ def test_doubtful_problems_are_looked_at_again(answers: Answers, tmp_path: Path)
         assert [row["id"] for row in rows_of(seen, "algebra", split)] == ids
     dropped = json.loads((tmp_path / "out" / "run" / "samples.json").read_text())["algebra"]["dropped"]
     assert dropped["ill_posed"] == len(gone), "and counted"
+    words = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "other/checker looked three times at each problem" in words
+    assert f"| `ill_posed` | is called ill-posed by two of three looks | {len(gone)} |" in words
     asked = looks.asked()
     assert asked >= 3 * len(doubtful)
     build(recipe, tmp_path / "out")
@@ -324,6 +375,9 @@ def test_a_recipe_file_and_a_plan_name_those_who_are_asked(answers: Answers) -> 
     problems = 100 * len(outline.domains)
     assert problems < loads["second_opinion"].requests.mid < 3 * problems
     assert problems < loads["write_programs"].requests.mid < 2 * problems
+    whole = loads["candidates"].tokens.mid  # as docs/labels.md says
+    assert loads["second_opinion"].tokens.mid / whole == pytest.approx(1 / 4, rel=0.1)
+    assert loads["write_programs"].tokens.mid / whole == pytest.approx(1 / 7, rel=0.1)
     assert [phase.stages for phase in outline.phases][-3:] == [
         ("objections", "second_opinion"), ("write_programs",), ("score",),
     ]  # fmt: skip
