@@ -19,7 +19,7 @@ from datasets import DatasetDict, Features
 
 from magpie_hf.card import plots
 from magpie_hf.card.provenance import licence_of, provenance
-from magpie_hf.card.stats import Built, over_domains, published, samples_of, tallies, with_rows
+from magpie_hf.card.stats import Built, Tally, over_domains, published, samples_of, tallies, with_rows
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.engines.base import Engine
@@ -32,6 +32,7 @@ from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import beyond
+from magpie_hf.review.marks import REVIEWED
 from magpie_hf.run.local import Local, Report
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
@@ -94,8 +95,7 @@ def build(
         data = published(built)
         numbers = tallies(data, {one.domain.key: one.samples for one in built})
         if not any(domain.key in with_rows(data) for domain in recipe.domains):
-            lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
-            raise NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
+            raise _nothing_made(recipe, numbers)
         folder.write(recipe, built, numbers)
         for domain, one in numbers.items():
             for line in one.lines():
@@ -108,6 +108,21 @@ def build(
         config: DatasetDict({split: rows.dataset for split, rows in splits.items()})
         for config, splits in configs.items()
     }
+
+
+def _nothing_made(recipe: Recipe, numbers: Mapping[str, Tally]) -> NothingMade:
+    """What is said where no row can be published, with the way out."""
+    lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
+    funnels = [one.funnel for one in numbers.values()]
+    marked = any(REVIEWED in one.samples.dropped for one in funnels)
+    if marked and not any(one.problems for one in funnels):
+        return NothingMade(f"no row can be published: {lines}; mark some of the problems good")
+    if recipe.problems is not None:
+        return NothingMade(
+            f"no row can be published: {lines}; check the reference answers, drop fewer problems with"
+            " --problems-as-given, or raise --max-tokens"
+        )
+    return NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
 
 
 def first_problems(
@@ -132,10 +147,10 @@ def first_problems(
     folder, notify = Folder(Path(out).expanduser()), Broadcast(lambda line: None, observer)
     begun = (folder.run / RECORD).is_file()
     with suppress(Torn):
-        if begun and status(folder.path).finished and not folder.is_finished(recipe):
+        if begun and status(folder.path).finished and not folder.is_finished(folder.reviewed(recipe)):
             raise BadInput(
-                f"{folder.path} holds a finished build with other options, which a preview would begin to"
-                " change; choose another --out, or run the build"
+                f"{folder.path} holds a finished build with other options, or marks that were not built yet;"
+                " a preview would begin to change it: choose another --out, or run the build"
             )
     local = runner(folder.run, shard_rows, max(8, -(-count // shard_rows)), notify)
     with _begun(recipe, folder, local, notify, licence, count, take) as pipeline:
@@ -157,7 +172,7 @@ def _begun(
     most, take: as in `Pipeline`.
     """
     folder.check(recipe)
-    recipe = replace(recipe, acceptance=replace(recipe.acceptance, reviewed=folder.bad_rows(recipe)))
+    recipe = folder.reviewed(recipe)
     finished = folder.is_finished(recipe)
     if not finished:
         for line in local.check(recipe):
@@ -173,6 +188,8 @@ def _begun(
         notify(_found(recipe, folder))
         licence = licence_of(recipe, licence)
         known = finished and folder.knows_provenance and "recipe" in folder.provenance
+        if recipe.problems is not None:  # the name of a file, which is no part of what determines the rows
+            known = known and folder.provenance["own_problems"]["source"] == recipe.problems.name
         if not (known and licence_in(folder.provenance) == licence):
             folder.keep_provenance(provenance(recipe, licence))
         if most is None and (what := beyond(recipe)) is not None:

@@ -7,6 +7,7 @@ refuse, without loading the rules.
 """
 
 import math
+import re
 from collections.abc import Sequence
 
 from magpie_hf.errors import BadInput, shortened
@@ -163,3 +164,9 @@ def check_chosen(chosen: str, is_asked: bool = True) -> None:
             f"chosen is {chosen}, which is for pairs with a smaller model's answer, and there is none; give"
             " --rejected-solver, too"
         )
+
+
+def no_derivatives(licence: str) -> bool:
+    """Whether a licence, by its id or name, is one of Creative Commons without derivatives."""
+    parts = re.split(r"[^a-z]+", licence.lower())
+    return "nd" in parts or "noderivatives" in "".join(parts)

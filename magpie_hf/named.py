@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -88,6 +89,11 @@ def _no_module(module: str, where: str) -> BadInput:
 
 def _broken(module: str, where: str, error: Exception) -> BadInput:
     return BadInput(f"{where}: the module {module} cannot be imported ({described(error)}); mend it")
+
+
+def is_named(use: str) -> bool:
+    """Whether a recipe can name a class so: one inside another class or function it cannot."""
+    return re.fullmatch(SCHEMA["properties"]["use"]["pattern"], use) is not None
 
 
 def is_frozen(thing: Any) -> bool:

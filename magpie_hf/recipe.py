@@ -31,7 +31,7 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.problems.own.loading import Problem, load
 from magpie_hf.problems.own.own import OwnProblems
-from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TAKEN, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.own import check_scorer
 from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
@@ -55,19 +55,6 @@ from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.take import AsGiven, Take
 from magpie_hf.stages.verify import Verify
-
-# Names of other files, folders and configurations of a build.
-_TAKEN = (
-    "run",
-    "own",
-    "publishing",
-    "dropped",
-    "selection",
-    "lock",
-    "plots",
-    CANDIDATES_CONFIG,
-    DEFAULT_CONFIG,
-)
 
 
 @dataclass(frozen=True)
@@ -155,7 +142,7 @@ class Recipe:
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
         for domain in self.domains:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in _TAKEN:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in TAKEN:
                 raise BadInput(
                     f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters,"
                     " digits, _ and -"

@@ -366,6 +366,19 @@ WITH_DELTA: dict[str, dict[str, Any]] = {
     },
 }
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
+RL_SUFFIX = "_rl"  # of the configuration of a domain's RL problems
+# Names of other files, folders and configurations of a build, which no domain can have.
+TAKEN = (
+    "run",
+    "own",
+    "publishing",
+    "dropped",
+    "selection",
+    "lock",
+    "plots",
+    CANDIDATES_CONFIG,
+    DEFAULT_CONFIG,
+)
 
 # Samples that were not accepted.
 DROPPED = Features(
@@ -405,5 +418,6 @@ RL = Features(
 # Columns that break TRL's trainers, or change what they train on, when a configuration has them.
 FORBIDDEN = frozenset(
     "prompt completion label margin input_ids labels image images chat_template_kwargs ref_chosen_logps"
-    " ref_rejected_logps chosen_ids rejected_ids seq_lengths environment".split()
+    " ref_rejected_logps chosen_ids rejected_ids seq_lengths environment tools conversations"
+    " chosen_input_ids rejected_input_ids ref_logps ref_KL_logps completion_mask assistant_masks".split()
 )

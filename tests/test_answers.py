@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magpie_hf.answers.comparison import Limits, Verdict, compare, is_readable
-from magpie_hf.answers.extraction import asks_for_proof, final_answer
+from magpie_hf.answers.extraction import final_answer
 from magpie_hf.answers.notation import braced, normalise
+from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.answers.worker_pool import POOL, Lost, Pool
 from magpie_hf.errors import BadInput
 
@@ -1004,6 +1005,33 @@ SOLUTIONS: list[tuple[str, str | None]] = [
     ("答えは『解なし』です。", "解なし"),
     ("答えは次のようになる。", None),
     ("故答案为：12", "12"),
+    ("Therefore, there are 35 such subsets.", "35"),
+    ("So there are 4 cases to consider.", None),
+    ("Therefore the value of $n+1$ is 6.", "6"),
+    ("The required sum is equal to 5050.", "5050"),
+    ("Thus the maximum value of the expression is 8, attained at $x=2$.", "8"),
+    ("Hence the least such integer is $23$.", "23"),
+    ("Thus the sum of the first 10 terms is 55.", "55"),
+    ("So the two numbers are 3 and 7.", "3 and 7"),
+    ("Hence the left side is 4.", None),
+    ("Therefore, if $n$ is odd, the sum is 4.", None),
+    ("Hence the limit of $f$ is $\\le 3$.", None),
+    ("Therefore, 17 is the answer.", "17"),
+    ("I doubt that 17 is the answer.", None),
+    ("Hence $x=1$ or $x=3$.", "1, 3"),
+    ("Hence $x=1$ and $y=3$.", None),
+    ("Hence $a=1$ or $b=3$.", None),
+    ("It is tempting to say that the answer is 10.", None),
+    ("The answer is B or C, depending on the sign.", None),
+    ("__Answer__: 17", "17"),
+    ("Therefore $\\boxed{5}$.\n\n(A common mistake is to answer \\boxed{6}.)", "5"),
+    ("〔答〕 36", "36"),
+    ("「答え」は $9$ である。", "9"),
+    ("よって $n=3$ のとき最大値 $9$ をとる。", "9"),
+    ("ゆえに、$p=2$ または $p=3$ である。", "2, 3"),
+    ("答えは 5 ではない。", None),
+    ("答えは 7 だろうか。", None),
+    ("答えは 2または3 です。", "2または3"),
 ]
 
 

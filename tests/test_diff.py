@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.hub.publish import publish, publish_to_folder
 from magpie_hf.models.model import resolve
-from magpie_hf.report.differences.words import CONTEXT, MOST, word_difference
+from magpie_hf.report.differences.rows import split_difference
+from magpie_hf.report.differences.words import CHANGED, CONTEXT, MOST, word_difference
+from magpie_hf.store.splits import ParquetSplit
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -123,6 +126,37 @@ def test_a_changed_word_is_shown_in_its_place(
     assert "\x1b" not in printed
 
 
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("id", [7, None]),
+        ("domain", [datetime(2026, 1, 1), None]),
+        ("domain", [b"\xff", None]),
+    ],
+)
+def test_foreign_values_are_compared_and_shown(
+    column: str,
+    values: list[Any],
+    builds: tuple[Path, Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(builds[0], tmp_path / "b")
+    (file,) = (tmp_path / "b" / "algebra").glob("train_sft-*.parquet")
+    table = pq.read_table(file)
+    column_of = pa.array([values[number % 2] for number in range(len(table))])
+    pq.write_table(table.set_column(table.column_names.index(column), column, column_of), file)
+    assert not said(capfd, DIFFERENT, builds[0], tmp_path / "b")["equal"]
+    assert main(["diff", str(builds[0]), str(tmp_path / "b")]) == DIFFERENT
+
+
+def test_the_text_none_is_no_null(tmp_path: Path) -> None:
+    for name, value in (("a", "None"), ("b", None)):
+        pq.write_table(pa.table({"id": ["x"], "own": pa.array([value], pa.string())}), tmp_path / name)
+    a, b = (ParquetSplit((tmp_path / name,)) for name in ("a", "b"))
+    assert split_difference("algebra", "train_sft", a, b, 1).changed == 1
+
+
 def test_words() -> None:
     assert word_difference("a b c", "a x c") == [
         ("same", "a "),
@@ -139,6 +173,7 @@ def test_words() -> None:
     assert rest == [("removed", "end"), ("added", "stop")]
     assert word_difference("a " * MOST, "a " * MOST + "b")[-1] == ("added", "b")
     assert word_difference("x y " * MOST, "z")[-1][0] == "removed"
+    assert all(len(text.split()) <= CHANGED for _, text in word_difference("x y " * 300, "z"))
     assert word_difference("", "") == []
 
 

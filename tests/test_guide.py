@@ -49,9 +49,10 @@ SMALLER = {
     "data/demo": "data/mine",
 }
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Use 'content=:DeprecationWarning"
-)  # huggingface_hub's own, for each upload over LFS
+pytestmark = [  # both are huggingface_hub's own: each upload over LFS, and a connection that it dropped
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 
 @dataclass

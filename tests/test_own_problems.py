@@ -26,7 +26,7 @@ from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import Domain, own_domain
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, NothingMade
 from magpie_hf.models.data_licence import DataLicence, check_source, licence_with
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import Loaded, load
@@ -105,6 +105,11 @@ def test_a_source_that_grew_or_was_reordered_asks_for_new_problems_alone(
     fewer = build(recipe(answers, OwnProblems(str(file))), out, shard_rows=16)
     assert answers.asked() == 0
     assert len(fewer["candidates"]["train"]) == 30
+
+    parquet(file, [*more, *mixed])
+    whole = build(recipe(answers, OwnProblems(str(file))), out, shard_rows=16)
+    assert answers.asked() == 0, "the answers of those that came back were kept"
+    assert whole["candidates"]["train"].to_list() == third["candidates"]["train"].to_list()
 
 
 KILLED = """
@@ -215,6 +220,18 @@ def test_problems_as_given_lose_nothing_but_empty_ones_and_doubles(answers: Answ
     assert data["candidates"]["train"]["problem"] == [text, "2+2", "2 + 2", problem(1)]
     card = (tmp_path / "out" / "README.md").read_text()
     assert "2 hold no problem, and 2 repeat one word for word" in card
+    lost = tmp_path / "lost" / "a.csv"
+    lost.parent.mkdir()
+    lost.write_text(f"problem\n{text}\n")
+    with pytest.raises(BadInput, match="is in the folder of the problems"):
+        build(recipe(answers, OwnProblems(str(lost.parent))), lost.parent / "below")
+    with pytest.raises(NothingMade, match="drop fewer problems with --problems-as-given"):
+        build(recipe(answers, OwnProblems(str(lost))), tmp_path / "none")
+    file = file.rename(tmp_path / "ours.jsonl")
+    build(recipe(answers, OwnProblems(str(file), as_given=True)), tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "ours.jsonl" in card
+    assert "mine.jsonl" not in card
     cleaned = build(recipe(answers, OwnProblems(str(file))), tmp_path / "cleaned")
     assert set(cleaned["candidates"]["train"]["problem"]) == {"2 + 2", problem(1)}
 
@@ -282,9 +299,32 @@ BAD: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "1 are left out by --problems-where",
     ),
     ("a.jsonl", '{"problem": "a", "x": "??"}\n', {"domain": "x"}, "names no domain in letters"),
+    (
+        "a.csv",
+        "problem,x\na,数学A\nb,物理A\n",
+        {"domain": "x"},
+        "'数学A' and '物理A', which would",
+    ),
+    (
+        "a.csv",
+        "problem,x\na,Algebra\nb,algebra\n",
+        {"domain": "x"},
+        "'Algebra' and 'algebra', which would be",
+    ),
+    ("a.csv", "problem,x\na,run\n", {"domain": "x"}, "'run', which names another part of a build"),
+    ("a.csv", "problem,x\na,b\nc,b_rl\n", {"domain": "x"}, "'b_rl', which names another part of a build"),
     ("a.json", '{"problem": "a"', {}, "is no JSON"),
     ("a.json", '[{"problem": "a"}', {}, "cannot be read"),
     ("a.csv", "question\n1+1\n", {}, "its columns are question"),
+    ("a.csv", "problem,x\n1+1,2\n1, 2 or 3?,3\n", {"answer": "x"}, "line 3 of .* has not one value a column"),
+    ("a.csv", "problem,x\n1+1\n", {"answer": "x"}, "line 2 of .* has not one value a column"),
+    ("a.csv", "problem,problem\n1+1,1+2\n", {}, "has two columns 'problem'"),
+    (
+        "a.jsonl",
+        '{"problem": "a"}\n{"problem": "b \\ud800"}\n',
+        {},
+        r"row 2 of .* holds '\\ud800', which is half",
+    ),
     ("a.parquet", b"PAR1 torn", {}, "cannot be read .*write it again"),
     ("a.txt", "1+1", {}, "is no .jsonl, .json, .parquet, .csv file"),
     ("a.jsonl", '{"problem": "a"}\n', {"split": "train"}, "a split is for datasets on the Hub"),
@@ -316,14 +356,14 @@ def test_a_folder_of_files_of_all_kinds_and_what_is_no_source(tmp_path: Path) ->
     (tmp_path / "a.csv").write_text("problem,solution\n1+1,2\n")
     (tmp_path / "b.json").write_text('[{"problem": "1+2", "solution": 3.0}]')
     (tmp_path / "c.jsonl").write_text('{"problem": "1+3", "solution": null}\n\n')
-    parquet(tmp_path / "d.parquet", [{"problem": "1+4", "solution": 5}])
+    parquet(tmp_path / "d.parquet", [{"problem": "1+4", "solution": 1234567.0}])
     (tmp_path / "README.md").write_text("# Sums")
     found = load(OwnProblems(str(tmp_path), answer="solution"))
     assert [(one.text, one.reference) for one in found.problems] == [
         ("1+1", "2"),
         ("1+2", "3"),
         ("1+3", None),
-        ("1+4", "5"),
+        ("1+4", "1234567"),
     ]
     for source, says in (("no/such.parquet", "there is no file"), ("a b", "no dataset on the Hub")):
         with pytest.raises(BadInput, match=says):
@@ -378,7 +418,7 @@ def test_the_data_is_licensed_no_looser_than_its_problems(source: Any, given: An
 
 
 def test_licences_that_forbid_derivatives_are_refused() -> None:
-    for licence in ("cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"):
+    for licence in ("cc-by-nd-4.0", "cc-by-nc-nd-3.0", "CC BY-ND 4.0", "Attribution-NoDerivatives"):
         with pytest.raises(BadInput, match="may be shared"):
             check_source("ada/sums", licence, None)
     check_source("ada/sums", None, None)
@@ -414,6 +454,21 @@ def test_a_dataset_on_the_hub_is_pinned_and_its_licence_heeded(
         for split, count in (("train", 6), ("test", 4))
     }
     hub.create("ada/sums", False, {"README.md": card("cc-by-sa-4.0"), **held})
+    for name, licence in {
+        "several": "[mit, CC-BY-4.0]",
+        "mixed": "[mit, CC-BY-ND-4.0]",
+        "named": "other\nlicense_name: cc-by-nd-4.0",
+    }.items():
+        hub.create(f"ada/{name}", False, {"README.md": card(licence), **held})
+    two = "".join(
+        f"- config_name: {split}\n  data_files: data/{split}-00000-of-00001.parquet\n"
+        for split in ("train", "test")
+    )
+    hub.create("ada/two", False, {"README.md": f"---\nconfigs:\n{two}---\n".encode(), **held})
+    counts = [len(load(OwnProblems(f"ada/two:{config}")).problems) for config in ("train", "test")]
+    assert counts == [6, 4]
+    assert load(OwnProblems("ada/two:train")).own != load(OwnProblems("ada/two:test")).own
+    assert read(OwnProblems("ada/several", licence="cc-by-4.0")).licence == "cc-by-4.0"
     hub.create("ada/closed", False, {"README.md": card("cc-by-nc-nd-4.0"), **held})
     own = OwnProblems("ada/sums", answer="solution", split="test")
     found = load(own)
@@ -427,6 +482,10 @@ def test_a_dataset_on_the_hub_is_pinned_and_its_licence_heeded(
     assert "under: cc-by-sa-4.0" in (tmp_path / "out" / "LICENSE").read_text()
     for source, fields, says in (
         ("ada/closed", {}, "cc-by-nc-nd-4.0, under which nothing"),
+        ("ada/several", {}, "states several licences, mit, cc-by-4.0; give the one"),
+        ("ada/several", {"licence": "gpl-3.0"}, "is mit, cc-by-4.0 by its card, not gpl-3.0"),
+        ("ada/mixed", {"licence": "mit"}, "cc-by-nd-4.0, under which nothing"),
+        ("ada/named", {}, "cc-by-nd-4.0, under which nothing"),
         ("ada/sums", {"licence": "mit"}, "is cc-by-sa-4.0 by its card, not mit"),
         ("ada/sums", {"split": "dev"}, "has no split 'dev', only train, test"),
         ("ada/sums", {"column": "question"}, "has no column 'question'; its columns are problem, solution"),

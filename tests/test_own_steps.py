@@ -26,7 +26,7 @@ from conftest import ROOT, Answers, small_recipe
 from loopback_hub import loopback_hub
 from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import OK
-from magpie_hf.cli.commands.recipe_files import build_options
+from magpie_hf.cli.commands.recipe_files import build_options, with_recipe
 from magpie_hf.cli.from_python import read_recipe
 from magpie_hf.cli.main import main, parser
 from magpie_hf.dataset.unfinished import finished_part
@@ -38,10 +38,10 @@ from magpie_hf.named import needs_code
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.reading import read
 from magpie_hf.recipe_file.schema import schema
-from magpie_hf.recipe_file.writing import said_of, text_of
+from magpie_hf.recipe_file.writing import beyond, said_of, text_of
 from magpie_hf.report.write import report
 from magpie_hf.scorers.own import scorer_of
-from magpie_hf.selection.rules import rules_of
+from magpie_hf.selection.rules import reason_of, rules_of
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import identity, use_of
 from magpie_hf.stages.guard import Fault
@@ -358,6 +358,9 @@ def test_wrong_rules_are_said(elsewhere: Path, answers: Answers, tmp_path: Path)
     said = r"the rule odd \(changed:Odd\) failed at the row algebra-[0-9a-f]+ \('even_words' is none of its r"
     with pytest.raises(StepFailed, match=said):
         build(faulty, tmp_path / "out")
+    listed = changed(elsewhere, "Odd", lambda text: text.replace(call, "return []"))
+    with pytest.raises(StepFailed, match=r"\(\[\] is none of its reasons"):
+        reason_of((listed(),), {"id": "a-1", "num_words": 1})
     with pytest.raises(
         BadInput, match=r"rule odd \(changed:Odd\) reads num_words, which is not there; there"
     ):
@@ -375,6 +378,17 @@ def test_a_stage_that_no_process_can_take_is_refused(elsewhere: Path) -> None:
         Step(words(kind=lambda: "int32"), "clean")
     with pytest.raises(BadInput, match="changed:Words is no frozen dataclass"):
         Step(changed(elsewhere, "Words", lambda text: text.replace("(frozen=True)", "(eq=True)"))(), "clean")
+
+
+@pytest.mark.parametrize(("name", "value"), [("__module__", "__main__"), ("__qualname__", "Outer.Words")])
+def test_a_class_that_no_recipe_can_name_is_said(
+    elsewhere: Path, answers: Answers, name: str, value: str
+) -> None:
+    words = changed(elsewhere, "Words", lambda text: text)
+    recipe = replace(small_recipe(answers, "algebra", count=2), steps=(Step(words(), "clean"),))
+    assert beyond(recipe) is None
+    setattr(words, name, value)
+    assert "which no recipe can name" in str(beyond(recipe))
 
 
 class Failing(Answers):
@@ -516,6 +530,9 @@ def test_a_recipe_file_alone_names_them(
     assert recipe.steps[2].engine == recipe.solver
     assert [rule.name for rule in recipe.acceptance.rules] == ["few_words"]
     assert use_of(recipe.scorer) == "my_parts:Shorter"
+    arguments = ["plan", "mine.yaml", "--scorer", "judge"]
+    blocks = with_recipe(parser(), arguments, parser().parse_args(arguments))[1].blocks
+    assert "scorer" not in blocks, "an option wins"
     written = said_of(recipe)
     assert written is not None
     assert written["steps"] == block["steps"]

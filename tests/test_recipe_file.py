@@ -29,6 +29,7 @@ from loopback_hub import loopback_hub
 from magpie_hf.building import _keys, build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.commands.options import domains
+from magpie_hf.cli.commands.own_problems import own_of
 from magpie_hf.cli.commands.recipe_files import build_options, with_recipe
 from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import DOMAINS
@@ -181,6 +182,35 @@ def test_options_win_where_one_excludes_another_and_where_they_are_repeated(tmp_
     ]
 
 
+def test_options_win_over_what_they_exclude_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+
+    def left(said: str, *more: str) -> dict[str, Any]:
+        """The options that the file and these give, but for those that have their default."""
+        file.write_text(f"{said}\n")
+        arguments = ["plan", str(file), *more]
+        _, merged = with_recipe(WORDS, arguments, WORDS.parse_args(arguments))
+        plain = vars(WORDS.parse_args(["plan", str(file)]))
+        return {name: one for name, one in vars(merged).items() if one != plain[name]}
+
+    assert left("model: {name: 6, revision: abc}", "--model", "1") == {"model": "1"}
+    assert left("model: {name: 6, revision: abc}", "--k", "3")["revision"] == "abc"
+    assert left("scorer: {judge: 6}", "--scorer", "reward") == {"scorer": "reward"}
+    assert left("scorer: {judge: 6}", "--scorer", "judge") == {"judge": "6"}
+    assert left("scorer: reward", "--judge", "6") == {"judge": "6"}
+    assert left("selection: {off_topic: move, count: 3}", "--tagger", "none") == {
+        "tagger": "none",
+        "count": 3,
+    }
+    assert left("selection: {off_topic: move}", "--tagger", "6") == {"tagger": "6", "off_topic": "move"}
+    servers = "run: {tensor_parallel_size: 2}", "--endpoint", "http://c:1/v1"
+    assert left(*servers) == {"endpoint": ["http://c:1/v1"]}
+    assert left("problems: {dataset: a/b, revision: abc, column: x}", "--problems", "c/d") == {
+        "problems": "c/d",
+        "problem_column": "x",
+    }
+
+
 OWN = "model: 6\ndomains:\n  logic:\n    count: 7\n    subject: logic\n    system: A logician asks.\n"
 
 
@@ -208,6 +238,8 @@ def test_domains_of_ones_own_and_changed_ones(tmp_path: Path) -> None:
 WRONG = [
     ("model: 6\nproblems: {dataset: a/b, where: {x: [1]}}", 2, "problems.where.x is a list; give a text"),
     ("model: 6\nproblems: {file: a.csv}", 2, "'problems.file' is no key"),
+    ("problems: {license: mit}", 1, "'problems.license' is no key; the nearest is problems.licence"),
+    (f"answers:\n  k: {'1' * 5000}", 2, "answers.k is '1111"),
     ("modell: 6", 1, "'modell' is no key; the nearest is model"),
     ("temperature: 1", 1, "'temperature' is no key; the nearest is sampling.temperature"),
     (
@@ -395,6 +427,11 @@ def test_words_that_yaml_takes_for_something_else_stay_words() -> None:
     assert words["languages"] == ["--languages=no,en"]
     assert words["tag"] == ["--tag=2024-01-01"]
     assert read(b"\xef\xbb\xbfmodel: 6\r\n", "r.yaml", OPTIONS).words == {"model": ["--model=6"]}
+    with pytest.raises(BadInput, match="'geo' is not a domain"):
+        read(b"domains: [geo]\n", "r.yaml", OPTIONS)
+    assert read(b"domains: [geo]\nproblems: mine.csv\n", "r.yaml", OPTIONS).words["domains"] == [
+        "--domains=geo"
+    ]
     tree = read_tree(b"a: [1e3, .5, on, 'null', null, 0x1F, -0.5]", "r.yaml")
     assert tree.value() == {"a": [1000.0, 0.5, "on", "null", None, "0x1F", -0.5]}
 
@@ -525,6 +562,8 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             one.key: _keys(recipe, one, Path("run")) for one in recipe.domains
         }
         hub.create("ada/big", False, {"recipe.yaml": b"a: b\n" * 400_000})
+        hub.create("ada/run", False, {"recipe.yaml": b"model: 6\nrun: {endpoint: http://127.0.0.1:9/v1}\n"})
+        hub.create("ada/push", False, {"recipe.yaml": b"publish: {push: ada/x, public: true}\n"})
         for place, message in (
             (
                 "ada/small/recipe.yaml",
@@ -533,6 +572,8 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             ("ada/none/recipe.yaml", ", or your token may not see it; check the name and `hf auth whoami`"),
             ("ada/small@v2/recipe.yaml", ", or your token may not see it"),
             ("ada/small/other.yaml", ", or your token may not see it"),
+            ("ada/run/recipe.yaml", ":2: run says where a build runs or is published"),
+            ("ada/push/recipe.yaml", ":1: publish says where a build runs or is published"),
             ("ada/big/recipe.yaml", " has more than 200,000 bytes, so it is no recipe"),
         ):
             assert main(["plan", f"hf://datasets/{place}"]) == BAD_INPUT
@@ -590,7 +631,9 @@ def test_publish_takes_folder_and_name_from_the_recipe(
     )
 
 
-def test_problems_of_ones_own(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_of_ones_own(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Read from a file, written as that of a build, and read again: the same problems, pinned."""
     monkeypatch.chdir(home)
     rows = [{"question": f"What is {n} + {n}?", "level": "hard" if n % 3 else "easy"} for n in range(9)]
@@ -625,3 +668,16 @@ def test_problems_of_ones_own(home: Path, tmp_path: Path, monkeypatch: pytest.Mo
     (home / "mine.jsonl").write_text('{"question": "What is 1 + 1?", "level": "hard", "solution": "2"}\n')
     monkeypatch.setattr(loading, "_LOADED", {})  # as in another process
     assert main(["plan", str(tmp_path / "again.yaml")]) == BAD_INPUT
+    capsys.readouterr()
+    (tmp_path / "wrong.yaml").write_text(
+        "model: models/small\nproblems: {dataset: mine.jsonl, column: text}\n"
+    )
+    assert main(["plan", str(tmp_path / "wrong.yaml")]) == BAD_INPUT
+    assert f"{tmp_path / 'wrong.yaml'}:2: line 1 of mine.jsonl has no column" in capsys.readouterr().err
+    (home / "gone.yaml").write_text("model: models/small\nproblems: gone.csv\nrun: {out: data/gone}\n")
+    assert main(["publish", str(home / "gone.yaml"), "ada/x"]) == BAD_INPUT
+    assert "data/gone does not exist" in capsys.readouterr().err
+    two = ["--problems-where=level=easy", "--problems-where=level=hard"]
+    loaded = own_of(WORDS.parse_args(["plan", "--problems=mine.jsonl", "--problem-column=question", *two]))
+    assert loaded is not None
+    assert loaded.own.where == (("level", "hard"),)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from playwright.sync_api import Browser, Page
 
 from chromium import Opened, chromium
 from conftest import Answers, Dying, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building import build, first_problems
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.errors import BadInput, EngineError
@@ -26,8 +28,8 @@ from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.report.write import report
-from magpie_hf.review.marks import KEPT, kept_marks
-from magpie_hf.review.precision import Share, Z
+from magpie_hf.review.marks import KEPT, Labels, Mark, bad_rows, kept_marks, take
+from magpie_hf.review.precision import Share, Z, precision
 
 
 @dataclass(frozen=True)
@@ -150,11 +152,18 @@ WRONG = {
     "torn": ('{"id": "{0}", "ma', "line 2 of FILE is no JSON, or torn; export the marks again"),
     "no object": ("[1]", "line 2 of FILE is no object with an id; give id, mark and note"),
     "no id": ('{"mark": "bad"}', "line 2 of FILE is no object with an id; give id, mark and note"),
-    "value": ('{"id": "{0}", "mark": "awful"}', "line 2 of FILE: its mark is '\"awful\"'; give good or bad"),
-    "number": ('{"id": "{0}", "mark": 1}', "line 2 of FILE: its mark is '1'; give good or bad"),
+    "value": (
+        '{"id": "{0}", "mark": "awful"}',
+        "line 2 of FILE: its mark is '\"awful\"'; give good, bad or withdrawn",
+    ),
+    "number": ('{"id": "{0}", "mark": 1}', "line 2 of FILE: its mark is '1'; give good, bad or withdrawn"),
     "note": (
         '{"id": "{0}", "mark": "bad", "note": 3}',
         "line 2 of FILE: its note is no text; write it in quotes",
+    ),
+    "half a character": (
+        '{"id": "{0}", "mark": "good", "note": "\\ud83d"}',
+        "line 2 of FILE: its note holds half a character; write it again",
     ),
     "field": (
         '{"id": "{0}", "makr": "bad"}',
@@ -182,12 +191,49 @@ def test_a_wrong_line_is_named_and_nothing_is_taken(
 
 
 def test_torn_marks_stop_a_build(made: Made) -> None:
-    name = next(iter(made.rows()))
-    made.take({name: "bad"})
+    good, bad = list(made.rows())[:2]
+    gone = min(rows_in(made.folder / "run" / "dropped", "*/*.parquet"))
+    marks = {good: "good", bad: "bad", gone: "bad"}
+    made.take(marks)
+    with pytest.raises(BadInput, match="or marks that were not built yet"):
+        first_problems(made.recipe, made.folder, 2, lambda rows: None)
+    made.again()
+    first_problems(made.recipe, made.folder, 2, lambda rows: None)
     kept = made.folder / "run" / KEPT
+    shares = precision(kept_marks(kept.parent).values())
     kept.write_text(kept.read_text().replace('"bad"', '"good"'))
     with pytest.raises(BadInput, match=r"marks.json is torn, and .* take the marks again"):
         made.again()
+    kept.unlink()
+    made.take(marks)
+    made.again()
+    assert made.dropped("reviewed") == {bad}, "marks that are taken again hold"
+    again = precision(kept_marks(kept.parent).values())
+    for group in ("all", "domain", "dropped"):
+        assert again[group] == shares[group]
+    # A sample that was dropped when it was read, and is accepted by now.
+    labels = Labels("algebra", 1.0, "correctness")
+    take(made.folder, [Mark(gone, "good")], {gone: labels})
+    assert kept_marks(kept.parent)[gone].labels == labels
+
+
+def test_a_mark_is_withdrawn_with_or_without_its_note(original: Path, tmp_path: Path) -> None:
+    shutil.copytree(original, tmp_path / "out")
+    first, second = list(rows_in(original / "candidates"))[:2]
+    file = tmp_path / "marks.jsonl"
+
+    def taken(*lines: dict[str, Any]) -> dict[str, Mark]:
+        file.write_text("\ufeff" + "".join(json.dumps(line) + "\n" for line in lines))
+        assert main(["review", str(tmp_path / "out"), "--marks", str(file)]) == OK
+        return {name: one.mark for name, one in kept_marks(tmp_path / "out" / "run").items()}
+
+    marks = taken({"id": first, "mark": "bad"}, {"id": second, "mark": "bad", "at": "2026-01-01"})
+    assert marks[second].at == "2026-01-01"
+    assert abs(datetime.fromisoformat(marks[first].at or "").timestamp() - time.time()) < 60
+    marks = taken({"id": first, "mark": "withdrawn"}, {"id": second, "mark": "withdrawn", "note": "so-so"})
+    assert set(marks) == {second}
+    assert (marks[second].mark, marks[second].note) == (None, "so-so")
+    assert bad_rows(tmp_path / "out" / "run") == ()
 
 
 def test_the_interval_is_wilsons() -> None:
@@ -282,7 +328,9 @@ def test_marks_go_from_keys_to_a_file_and_to_a_build(
     one = Opened.at(browser, file)
     page, rows = one.page, made.rows()
     page.focus("#scroll")
-    for key in "jgjbjnw":
+    page.keyboard.press("j")
+    page.wait_for_selector("#marking")  # the texts of the first rows are unpacked
+    for key in "gjbjnw":
         page.keyboard.press(key)
     page.keyboard.type("rong")
     page.keyboard.press("Escape")
@@ -333,11 +381,36 @@ def test_marks_go_from_keys_to_a_file_and_to_a_build(
     later = Opened.at(browser, report(made.folder, tmp_path / "later.html").file).page
     assert later.inner_text("#marked") == "4 marked: 1 good, 2 bad", "the page shows what the build has taken"
     assert shown_precision(later) == shown
+    later.click("#tab-rows")
+    later.select_option("#by-show", "dropped")
+    later.select_option("#by-mark", "bad")
+    later.focus("#scroll")
+    for _ in bad:  # the list keeps the rows that it showed at first
+        later.keyboard.press("j")
+        later.wait_for_selector('#marking .bad[aria-pressed="true"]')
+        later.keyboard.press("b")
+    later.evaluate(
+        """() => {
+            const key = Object.keys(localStorage).find((name) => localStorage[name].includes('"own"'));
+            const kept = JSON.parse(localStorage[key]);
+            kept.own["algebra-9"] = { mark: "bad", note: "" };
+            localStorage[key] = JSON.stringify(kept);
+            dispatchEvent(new StorageEvent("storage", { key }));
+        }"""
+    )
+    assert later.inner_text("#marked").startswith("2 marked: 1 good, 0 bad")
+    assert "1 marks are of rows that are not here any more" in later.inner_text("#marked")
+    lines = exported(later)
+    assert {line["id"] for line in lines if line["mark"] == "withdrawn"} == bad
+    assert len(lines) == 4
+    later.evaluate("() => localStorage.clear()")
     later.close()
 
-    made.take(dict.fromkeys(bad, "good"))
+    marks.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    capsys.readouterr()
+    assert main(["review", str(made.folder), "--marks", str(marks)]) == OK
     told = capsys.readouterr().out
-    assert all(f"{name}: was bad, is good" in told for name in bad)
+    assert all(f"{name}: was bad, is unmarked" in told for name in bad)
     assert made.again() == set()
     assert made.rows() == rows, "a mark that is taken back brings the row back"
 

@@ -575,6 +575,10 @@ class Part:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
+    @property
+    def features(self) -> dict[str, list[Any]]:
+        return self.columns
+
     def batches(self, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
         yield {column: self.columns[column] for column in columns}
 

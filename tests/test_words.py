@@ -28,7 +28,7 @@ RETIRED = [
     (r"lanes?", "quota", ""),
     (r"twins?", "near-duplicate", ""),
     (r"kin|kindred", "reuse key", ""),
-    (r"recall(?:s|ed)?", "reusable", rf"{PROBLEMS}|answers/extraction|precision"),
+    (r"recall(?:s|ed)?", "reusable", rf"{PROBLEMS}|answers/proofs|precision"),
     (r"gauges?|crew|tellers?|telling", "meter, workers, observer", PROBLEMS),
     (r"leaks?", "contains_solution", ""),
     (r"off[-_ ]domain", "off-topic", ""),

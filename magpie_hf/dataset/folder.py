@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,11 @@ class Folder:
         record = self._record() or self._by_provenance()
         if record:
             self._card_text()  # one that is no UTF-8 is refused here
+        if recipe.problems is not None and recipe.problems.holds(self.path):
+            raise BadInput(
+                f"{self.path} is in the folder of the problems, {recipe.problems.source}, whose rows would be"
+                " problems, too; choose another --out"
+            )
         if not record and not self._record_file.exists():
             if others or (
                 self.run.is_dir()
@@ -184,9 +189,10 @@ class Folder:
                 write_record(self._record_file, record)
             yield
 
-    def bad_rows(self, recipe: Recipe) -> tuple[str, ...]:
-        """The rows not to accept: those of the recipe, and those that are marked bad here, by id."""
-        return tuple(sorted({*recipe.acceptance.reviewed, *bad_rows(self.run)}))
+    def reviewed(self, recipe: Recipe) -> Recipe:
+        """The recipe without the rows that are marked bad here."""
+        bad = tuple(sorted({*recipe.acceptance.reviewed, *bad_rows(self.run)}))
+        return replace(recipe, acceptance=replace(recipe.acceptance, reviewed=bad))
 
     def is_finished(self, recipe: Recipe) -> bool:
         """Whether the last build here had this recipe and was finished."""
@@ -254,6 +260,7 @@ class Folder:
             card.VERSION,
             asdict(licence_in(self.provenance)),
             *(said for name in ("reviewed", "calibration") if (said := self.provenance.get(name))),
+            *([own["source"]] if (own := self.provenance.get("own_problems")) else []),
         )
         files: dict[str, int] = record.get("files", {})
         samples = {one.domain.key: asdict(one.samples) for one in built}

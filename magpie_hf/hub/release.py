@@ -186,7 +186,7 @@ def _check_marks(folder: Path, contents: card.Contents) -> None:
     splits = contents.data.get(CANDIDATES_CONFIG, {}).values() if bad else ()
     if count := sum(row["id"] in bad for split in splits for row in rows_of(split, ("id",))):
         raise BadInput(
-            f"{folder} still has {count:,} rows that are marked bad; run the build again, which replaces"
+            f"{folder} still has {count:,} rows that are marked bad; run the build again, which drops"
             " them, then publish"
         )
 

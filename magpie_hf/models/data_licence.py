@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from magpie_hf.errors import BadInput
-from magpie_hf.limits import LICENCE
+from magpie_hf.limits import LICENCE, no_derivatives
 from magpie_hf.models.licences import LICENCES
 from magpie_hf.text.language import tr
 
@@ -191,7 +191,7 @@ def check_source(name: str, licence: str | None, given: str | None) -> None:
         near = get_close_matches(given.strip().lower(), LICENCES, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else "such as cc-by-4.0 or mit"
         raise BadInput(f"--problems-licence {given!r} is none of the Hub's ids; {hint} (all: {_LIST[8:]})")
-    if licence is not None and "-nd-" in licence:
+    if licence is not None and no_derivatives(licence):
         raise BadInput(
             f"the licence of {name} is {licence}, under which nothing that is made of it may be shared; take"
             " other problems"

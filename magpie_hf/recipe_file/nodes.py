@@ -17,6 +17,7 @@ from magpie_hf.errors import BadInput, shortened
 from magpie_hf.text.language import tr
 
 MOST_BYTES = 200_000  # of a recipe; six domains with all their texts take 8,000
+MOST_DIGITS = 100  # of a number; of 4,300 Python reads none
 _CORE = "tag:yaml.org,2002:"
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 _DECIMAL = re.compile(r"-?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?|-?\.\d+")
@@ -104,7 +105,7 @@ class Node:
         return node
 
     def value(self) -> Any:
-        """The value as plain JSON: numbers, true, false and null as JSON has them, all else as text."""
+        """The value as plain JSON: true, false, null and numbers as JSON has them, all else as text."""
         if self.is_mapping:
             return {key: one.value() for key, (_, one) in self.pairs().items()}
         if self.is_list:
@@ -115,6 +116,8 @@ class Node:
             return None
         if self.text in ("true", "false"):
             return self.text == "true"
+        if len(self.text) > MOST_DIGITS:
+            return self.text
         if _WHOLE.fullmatch(self.text):
             return int(self.text)
         return float(self.text) if _DECIMAL.fullmatch(self.text) else self.text
@@ -178,6 +181,9 @@ def unknown(where: str, name: Node, known: Iterable[str], elsewhere: Iterable[st
     where: the keys above it, "" for none. known: the keys that may stand there. elsewhere: places of others.
     """
     whole = f"{where}.{name.text}" if where else name.text
+    if where and (near := difflib.get_close_matches(name.text, known := [*known], 1, 0.75)):
+        nearest = f"{where}.{near[0]}"
+        return name.at(BadInput(f"{shortened(whole)} is no key; the nearest is {nearest}"))
     places = [*(f"{where}.{one}" if where else one for one in known), *elsewhere]
     words = {one.rpartition(".")[2]: one for one in reversed(places)}
     if near := difflib.get_close_matches(name.text, [*words, *places], 1, 0.6):

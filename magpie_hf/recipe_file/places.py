@@ -6,6 +6,8 @@ Not here: what an option takes and means, which the command line's own parser sa
 from __future__ import annotations
 
 ON_THE_HUB = "hf://"  # how the name of a recipe on the Hub begins
+# Groups that a recipe on the Hub cannot have: they send a key to a server, write folders, and publish.
+NOT_FROM_THE_HUB = ("run", "publish")
 # By group, the keys: each is the option of that name, or stands for the one behind "=". A new option needs a
 # word here and nothing else.
 GROUPS: dict[str, str] = {
@@ -49,8 +51,17 @@ LISTED = ("domains", "languages", "decontaminate")
 PAIRED = ("chat_option", "engine_arg", "model_license", "problems_where")
 # Of these, those whose values are texts as they stand; the others are JSON.
 PLAIN = ("model_license", "problems_where")
-# Of two of these the command line's goes before the file's.
-EITHER = (("count", "scale"),)
+# Of an option on the command line, the options of a file that it puts out beside the one of its own name.
+BEATS = {
+    "count": ("scale",),
+    "scale": ("count",),
+    "model": ("revision",),
+    "problems": ("problems_revision", "problems_split", "problems_licence"),
+    "scorer": ("judge",),
+    "judge": ("scorer",),
+    "tagger=none": ("off_topic", "min_quality", "min_difficulty", "unsolvable"),
+    "endpoint": ("endpoint", "tensor_parallel_size", "data_parallel_size"),
+}
 # What only a file can say, beside the groups. A block has a reader in `blocks.py`; that of `domains` also
 # takes what --domains takes. A scorer of one's own stands in its group, with the key `use`.
 BLOCKS = ("domains", "steps", "rules")

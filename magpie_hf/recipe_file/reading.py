@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput
@@ -19,10 +20,11 @@ from magpie_hf.recipe_file.checks import CHECKS
 from magpie_hf.recipe_file.kinds import Kind, kind_of
 from magpie_hf.recipe_file.nodes import Node, read_tree, unknown
 from magpie_hf.recipe_file.places import (
+    BEATS,
     BLOCKS,
-    EITHER,
     GROUPS,
     NAMED,
+    NOT_FROM_THE_HUB,
     ON_THE_HUB,
     PLAIN,
     keys_of,
@@ -47,27 +49,37 @@ class RecipeFile:
     blocks: Mapping[str, Any]
     lines: Mapping[str, int]
 
-    def arguments(self, options: Collection[str], given: Collection[str] = ()) -> list[str]:
+    def arguments(self, options: Collection[str], given: Mapping[str, Any]) -> list[str]:
         """The arguments of those of these options that the file has.
 
-        given: the options on the command line, which go before those of the file.
+        given: the options on the command line with their values, which go before those of the file.
         """
-        beaten = {one for pair in EITHER for one in pair if set(pair) & set(given)}
+        said = [*given, *(f"{name}={value}" for name, value in given.items())]
+        beaten = {option for one in said for option in BEATS.get(one, ())}
+        if given.get("scorer") == "judge":
+            beaten.discard("judge")
         return [
             word
             for option, words in self.words.items()
-            if option in options and option not in beaten and not (option == "endpoint" and option in given)
+            if option in options and option not in beaten
             for word in words
         ]
 
     def located(self, error: BadInput) -> BadInput:
-        """The error with the place of the first option that it names and this file has, if there is one."""
+        """The error with the place of the first option that it names and this file has, if there is one.
+
+        One about the rows of given problems names their source instead.
+        """
         said = str(error)
         for name in _OPTION.findall(said):
             if (line := self.lines.get(name.replace("-", "_"))) is not None and not said.startswith(
                 self.file
             ):
                 return BadInput(f"{self.file}:{line}: {said}")
+        source = "".join(self.words.get("problems", ())).partition("=")[2]
+        names = filter(None, (source, Path(source).name))
+        if not said.startswith(self.file) and any(name in said for name in names):
+            return BadInput(f"{self.file}:{self.lines['problems']}: {said}")
         return error
 
 
@@ -86,7 +98,8 @@ def read(content: bytes, file: str, options: Mapping[str, argparse.Action]) -> R
             f"{file} names code of somebody's own ({code[0]}), and none is run for a recipe of the Hub; read"
             " the file, save it, and build from the copy"
         )
-    for group, (name, block) in tree.pairs().items():
+    groups = tree.pairs()
+    for group, (name, block) in groups.items():
         if group == "scorer" and block.is_mapping and "use" in block.pairs():
             lines[group], blocks[group] = name.line, READERS[group](block)
             continue
@@ -96,9 +109,16 @@ def read(content: bytes, file: str, options: Mapping[str, argparse.Action]) -> R
                 blocks[group] = READERS[group](block)
                 if group in options:
                     words[group] = [f"--{group}={','.join(blocks[group])}"]
-            else:
-                words[group] = _words(group, block, options[group])
+            else:  # domains of given problems are what their column holds
+                words[group] = _words(group, block, options[group], checked="problems" not in groups)
             continue
+        if group in NOT_FROM_THE_HUB and file.startswith(ON_THE_HUB):
+            raise name.at(
+                BadInput(
+                    f"{group} says where a build runs or is published, which a recipe of the Hub cannot; read"
+                    " the file, save it, and build from the copy"
+                )
+            )
         if group not in GROUPS:
             raise unknown("", name, [*GROUPS, *BLOCKS], places().values())
         for option, at, value in _of_group(group, block):
@@ -123,7 +143,7 @@ def _of_group(group: str, block: Node) -> list[tuple[str, Node, Node]]:
     return found
 
 
-def _words(option: str, value: Node, action: argparse.Action) -> list[str]:
+def _words(option: str, value: Node, action: argparse.Action, checked: bool = True) -> list[str]:
     """The arguments that say this value. Raises BadInput, with the line, where the option cannot have it."""
     place, kind = place_of(option), kind_of(option, action)
     name = f"--{option.replace('_', '-')}"
@@ -143,7 +163,7 @@ def _words(option: str, value: Node, action: argparse.Action) -> list[str]:
         texts = [_text(place, kind, value)]
     if kind.shape == "commas":
         texts = [",".join(texts)]
-    for text in texts:
+    for text in texts if checked else ():
         _check(option, kind, value, text)
     return [f"{name}={text}" for text in texts]
 

@@ -18,6 +18,7 @@ from magpie_hf.domains import Domain
 from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.named import is_named
 from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
@@ -109,7 +110,7 @@ def text_of(said: Mapping[str, Any], not_checked: str = "", bad: int = 0) -> byt
     if not_checked:
         about += f" Not checked, as they could not be read: the benchmarks {not_checked}."
     if bad:
-        about += f" {bad} rows that people marked bad were replaced by others; which, no recipe says."
+        about += f" {bad} rows that people marked bad were dropped; which, no recipe says."
     head = wrapped(f"{about} Written by magpie-hf {version('magpie-hf')}.", 108)
     body = yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True, width=108)
     return "".join([*(f"# {line}\n" for line in head), "\n", body]).encode()
@@ -132,6 +133,8 @@ def beyond(recipe: Recipe) -> str | None:
     if not use_of(scorer) and scorer != plain:
         return tr("its scorer")
     for thing in (scorer, *(step.stage for step in recipe.steps), *recipe.acceptance.rules):
+        if (use := use_of(thing)) and (not is_named(use) or use.startswith("__main__:")):
+            return tr("{use}, which no recipe can name", use=use)
         if use_of(thing) and not _is_plain(_with(thing, recipe)):
             return tr("the fields of {use}", use=use_of(thing))
     if recipe.instruction != SOLVING_INSTRUCTION or recipe.verify != Verify():

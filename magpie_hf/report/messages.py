@@ -191,6 +191,7 @@ def _marks() -> dict[str, str]:
         "unmarked": tr("not marked"),
         "sheet": tr("in the imported file"),
         "marked": tr("{n} marked: {good} good, {bad} bad"),
+        "gone": tr("{n} marks are of rows that are not here any more, and are left out."),
         "not_kept": tr("This browser keeps no marks: export them before you leave."),
         "export": tr("Export marks"),
         "import": tr("Import marks"),

@@ -18,6 +18,7 @@ from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Source
 from magpie_hf.report.speed import speed
+from magpie_hf.review.marks import REVIEWED
 from magpie_hf.review.precision import LEVELS, NO_VOTE, Z
 from magpie_hf.text.language import in_use, tr
 
@@ -50,6 +51,7 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         "marks": {name: asdict(one.mark) | asdict(one.labels) for name, one in source.marks.items()},
         "levels": LEVELS,
         "no_vote": NO_VOTE,
+        "reviewed": REVIEWED,
         "z": Z,
         "blocks": {
             "texts": len(listing.texts),

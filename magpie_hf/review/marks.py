@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ KEPT = "marks.json"
 LOCK = "marks.lock"
 GOOD, BAD = "good", "bad"
 VALUES = (GOOD, BAD)
+REVIEWED = "reviewed"  # the reason of an acceptable row that is dropped for its mark
+WITHDRAWN = "withdrawn"  # of a mark that was taken before: the row has none any more
 SHOWN = ("domain", "majority_share", "pair", "problem", "solution")  # of a sheet, for who reads it
 
 
@@ -39,7 +42,10 @@ class Labels:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a person says of a row: mark is "good", "bad", or None for a note alone; by whom, and when."""
+    """What a person says of a row, by whom, and when.
+
+    mark: "good", "bad", "withdrawn" in a file alone, or None for a note without any.
+    """
 
     id: str
     mark: str | None
@@ -55,11 +61,6 @@ class Kept:
     mark: Mark
     labels: Labels
 
-    @property
-    def is_read(self) -> bool:
-        """Whether it says that an accepted row is good or bad."""
-        return self.mark.mark is not None and self.labels.dropped is None
-
 
 _FIELDS = tuple(field.name for field in fields(Mark))
 
@@ -71,7 +72,7 @@ def read_marks(file: Path) -> list[tuple[int, Mark]]:
     that cannot be read, and for a line that is torn or has another field or value.
     """
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")  # not splitlines: a text may hold U+2028
+        lines = file.read_text(encoding="utf-8-sig").split("\n")  # not splitlines: a text may hold U+2028
     except UnicodeDecodeError as error:
         raise BadInput(f"{file} is no UTF-8 text; save it as UTF-8") from error
     except OSError as error:
@@ -100,9 +101,11 @@ def _mark(file: Path, number: int, line: str) -> Mark | None:
     for name in ("note", "by", "at"):
         if not isinstance(stated.get(name, ""), str | None):
             raise BadInput(f"line {number} of {file}: its {name} is no text; write it in quotes")
-    if stated.get("mark") not in (*VALUES, "", None):
+        if not _is_text(stated.get(name) or ""):
+            raise BadInput(f"line {number} of {file}: its {name} holds half a character; write it again")
+    if stated.get("mark") not in (*VALUES, WITHDRAWN, "", None):
         said = shortened(json.dumps(stated["mark"], ensure_ascii=False))
-        raise BadInput(f"line {number} of {file}: its mark is {said}; give good or bad")
+        raise BadInput(f"line {number} of {file}: its mark is {said}; give good, bad or withdrawn")
     mark = Mark(
         stated["id"],
         stated.get("mark") or None,
@@ -111,6 +114,14 @@ def _mark(file: Path, number: int, line: str) -> Mark | None:
         stated.get("at") or None,
     )
     return mark if mark.mark or mark.note else None
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value has no half of a pair of surrogates, which UTF-8 cannot write."""
+    try:
+        return value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def write_marks(file: Path, marks: Iterable[Mark]) -> None:
@@ -138,15 +149,16 @@ def kept_marks(run: Path) -> dict[str, Kept]:
 
 
 def bad_rows(run: Path) -> tuple[str, ...]:
-    """The ids of the accepted rows that are marked bad, in order."""
-    return tuple(
-        sorted(name for name, one in kept_marks(run).items() if one.is_read and one.mark.mark == BAD)
-    )
+    """The ids of all rows that are marked bad, in order; dropped ones, too, as they may be accepted later."""
+    return tuple(sorted(name for name, one in kept_marks(run).items() if one.mark.mark == BAD))
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of new marks: how many rows got their first, and (before, after) of those that changed."""
+    """What came of new marks: how many rows got their first, and (before, after) of those that changed.
+
+    A mark that was withdrawn has neither good nor bad nor a note after.
+    """
 
     new: int
     changed: tuple[tuple[Mark, Mark], ...]
@@ -155,38 +167,52 @@ class Taken:
 def take(folder: Path, marks: Sequence[Mark], labels: Mapping[str, Labels]) -> Taken:
     """Add marks to those in the folder of a build, at once or not at all; of a row, the last one counts.
 
-    A mark without good or bad adds its note alone; one without a note keeps that of the same mark before.
-    labels: of all marked rows, as the build has them now; a row that was read before keeps its own. Raises
-    BadInput where another command takes marks.
+    A mark without good or bad adds its note alone; one without a note keeps that of the same mark before; one
+    that is withdrawn leaves its note, or nothing. One without a time gets that of now. labels: of all marked
+    rows, as the build has them now; a row that was read while it was accepted keeps its own. Raises BadInput
+    where another command takes marks.
     """
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # as a browser writes
     run = folder / RUN
     try:
         with lock.exclusive(run / LOCK):
             kept = kept_marks(run)
             merged, before = dict(kept), {name: one.mark for name, one in kept.items()}
             for mark in marks:
-                known = merged.get(mark.id)
-                merged[mark.id] = (
-                    Kept(mark, labels[mark.id])
-                    if known is None
-                    else Kept(_after(known.mark, mark), known.labels)
-                )
+                known = merged.pop(mark.id, None)
+                after = _after(known.mark if known else None, replace(mark, at=mark.at or now))
+                if after is not None:
+                    merged[mark.id] = Kept(after, _read(mark.id, kept, labels))
             if merged != kept:
                 write_record(run / KEPT, {"marks": {name: _plain(one) for name, one in merged.items()}})
     except lock.Taken as taken:
         raise BadInput(f"another command takes marks in {folder} ({taken}); try again") from taken
+    then = {name: merged[name].mark if name in merged else Mark(name, None) for name in before}
     changed = [
-        (before[name], one.mark)
-        for name, one in merged.items()
-        if name in before and (before[name].mark, before[name].note) != (one.mark.mark, one.mark.note)
+        (one, then[name])
+        for name, one in before.items()
+        if (one.mark, one.note) != (then[name].mark, then[name].note)
     ]
-    return Taken(len(merged) - len(kept), tuple(changed))
+    return Taken(len(merged.keys() - kept.keys()), tuple(changed))
 
 
-def _after(before: Mark, mark: Mark) -> Mark:
+def _after(before: Mark | None, mark: Mark) -> Mark | None:
+    """The mark of a row after a new one; None where it has none any more."""
+    if mark.mark == WITHDRAWN:
+        return replace(mark, mark=None) if mark.note else None
+    if before is None:
+        return mark
     if mark.mark is None:
         return replace(mark, mark=before.mark)
     return replace(mark, note=mark.note or before.note) if mark.mark == before.mark else mark
+
+
+def _read(name: str, kept: Mapping[str, Kept], labels: Mapping[str, Labels]) -> Labels:
+    """What the build said of a row when it was first read; of one dropped then and accepted now, says now."""
+    if name not in kept:
+        return labels[name]
+    then, now = kept[name].labels, labels.get(name)
+    return now if then.dropped is not None and now is not None and now.dropped is None else then
 
 
 def _plain(one: Kept) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from magpie_hf.review.marks import BAD, GOOD, Kept
+from magpie_hf.review.marks import BAD, GOOD, REVIEWED, Kept
 
 Z = 1.959964  # the normal quantile of a two-sided interval of 95 %
 # Levels of the majority share: the least share, and what the level is called.
@@ -44,7 +44,8 @@ def level(majority_share: float | None) -> str:
 def precision(marks: Iterable[Kept]) -> Mapping[str, Mapping[str, Share]]:
     """The share of good rows among those that were read: "all", and by "domain", "majority_share" and "pair".
 
-    "dropped" is of the samples that the build dropped, by its reason: the share that is bad indeed.
+    "dropped" is of the samples that the build dropped, by its reason: the share that is bad indeed. Those
+    that it dropped for a mark were accepted: they count in "all" and their domain; no more is known of them.
     """
     found: dict[str, dict[str, list[bool]]] = {
         name: {} for name in ("all", "domain", "majority_share", "pair", "dropped")
@@ -53,15 +54,12 @@ def precision(marks: Iterable[Kept]) -> Mapping[str, Mapping[str, Share]]:
         if one.mark.mark is None:
             continue
         labels = one.labels
-        if labels.dropped is not None:
+        if labels.dropped not in (None, REVIEWED):
             found["dropped"].setdefault(labels.dropped, []).append(one.mark.mark == BAD)
             continue
-        places = {
-            "all": "all",
-            "domain": labels.domain,
-            "majority_share": level(labels.majority_share),
-            "pair": str(labels.pair),
-        }
+        places = {"all": "all", "domain": labels.domain}
+        if labels.dropped is None:
+            places |= {"majority_share": level(labels.majority_share), "pair": str(labels.pair)}
         for group, name in places.items():
             found[group].setdefault(name, []).append(one.mark.mark == GOOD)
     return {

@@ -165,6 +165,7 @@ class Local:
                 raise fault.at(rows.read(["id"], row, row + 1)["id"][0].as_py()) from fault
             added = {column: out[column] for column in stage.adds}
             summary.update(shard_summary(added))
+            folder.keep_results(start, stop, stage, added)
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {
                 **added,

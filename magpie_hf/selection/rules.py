@@ -63,7 +63,7 @@ def reason_of(rules: Sequence[Rule], row: Mapping[str, Any]) -> str | None:
             reason = rule({column: row[column] for column in ("id", *rule.reads)})
         except Exception as error:  # a rule of the user's can raise anything
             raise _failed(rule, row, named.described(error)) from error
-        if reason is not None and reason not in rule.reasons:
+        if reason is not None and (not isinstance(reason, str) or reason not in rule.reasons):
             raise _failed(rule, row, f"{shortened(reason)} is none of its reasons")
         if reason is not None:
             return reason

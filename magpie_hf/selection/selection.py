@@ -23,6 +23,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.limits import MIN_YIELD, check_min_yield
 from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
+from magpie_hf.review.marks import REVIEWED
 from magpie_hf.schema import SELECTION
 from magpie_hf.selection.demand import FIRST_LOOK, samples_needed
 from magpie_hf.selection.rules import Rule, check_rules, reason_of
@@ -32,7 +33,6 @@ from magpie_hf.store.rows import Rows, in_memory
 SECOND_LOOK = 256
 WINDOW = 1024  # samples over which the yield is measured from then on
 VERSION = 3  # goes up when the same samples would be filtered differently
-REVIEWED = "reviewed"
 KEY = f"selection-{fingerprint(VERSION)}"
 
 # The columns that a sample is filtered by, and those that an error quotes.

@@ -37,7 +37,7 @@ class Clean(Stage):
     """
 
     name: ClassVar[str] = "clean"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[tuple[str, ...]] = ("raw_instruction", "raw_finish_reason")
 
     models: tuple[Model, ...]

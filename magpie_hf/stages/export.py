@@ -25,6 +25,7 @@ from magpie_hf.schema import (
     PUBLISHED,
     REJECTED,
     RL,
+    RL_SUFFIX,
     WITH_DELTA,
     WITH_REFERENCE,
     Side,
@@ -296,7 +297,7 @@ class ExportRL(_Divided):
         "accepted_as",
         "normal_hash",
     )
-    suffix: ClassVar[str] = "_rl"
+    suffix: ClassVar[str] = RL_SUFFIX
 
     min_majority_share: float
     instruction: str = SOLVING_INSTRUCTION

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from magpie_hf.answers.comparison import PROCESSES, Limits, compare, is_readable
-from magpie_hf.answers.extraction import asks_for_proof, final_answer
+from magpie_hf.answers.extraction import final_answer
+from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.answers.votes import Votes, vote
 from magpie_hf.problems.labels import OPEN
 from magpie_hf.schema import VERIFY
@@ -32,7 +33,7 @@ class Verify(Stage):
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads: ClassVar[tuple[str, ...]] = ("problem", "tags", "candidates", "solutions")
 
     limits: Limits = field(default_factory=Limits)

@@ -3,7 +3,8 @@
 Not here: what makes a row, and in which order.
 
 `<start>-<stop>.arrow` is a finished shard of rows [start, stop). `<start>-<stop>.journal` holds the finished
-requests of a shard under way, `<start>-<stop>.requests` those of a finished one whose rows do not hold them.
+requests of a shard under way, `<start>-<stop>.requests` those of a finished one whose rows do not hold them,
+such as those of problems that were withdrawn and may come back.
 """
 
 from __future__ import annotations
@@ -77,6 +78,19 @@ class ShardFolder:
                 for first in range(max(begin, start) - begin, min(end, stop) - begin, 256):
                     size = min(256, min(end, stop) - begin - first)
                     yield from stage.reusable(_alive(part.slice(first, size).to_pydict()))
+
+    def keep_results(self, start: int, stop: int, stage: Stage, added: Batch) -> None:
+        """Keep the results of a finished shard's requests that these columns, about to replace it, lack."""
+        file, requests = (self.file(start, stop, kind) for kind in ("arrow", "requests"))
+        if not stage.reuse_key or (rows := self.rows(start, stop, file, stage.adds)) is None:
+            return
+        kept = journal.read(requests)[0] if requests.exists() else {}
+        kept |= dict(stage.reusable(_alive(added)))
+        writing = journal.Journal(requests)
+        for key, value in stage.reusable(_alive(rows.select(list(stage.adds)).to_pydict())):
+            if key not in kept:
+                writing.record(key, value)
+        writing.close()
 
     def finish(self, file: Path, record: Mapping[str, Any], shard: Mapping[str, Any]) -> None:
         """Flush a finished shard to the disk and add what is known of it to the stage's record."""

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     for note in found.notes:
         say(note)
     if options.json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False))
+        print(json.dumps(found.to_dict(), ensure_ascii=False, default=str))
     else:
         from magpie_hf.report.differences.view import show
         from magpie_hf.text.terminal import console

@@ -58,7 +58,7 @@ def add_own_problems(where: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
-        help="take only rows with this value; repeatable: all must hold",
+        help="take only rows with this value; repeatable: all must hold, of a column the last",
     )
     where.add_argument(
         "--problems-revision",
@@ -103,7 +103,7 @@ def own_of(options: argparse.Namespace) -> Loaded | None:
         options.answer_column,
         options.domain_column,
         options.problems_split,
-        tuple(map(parse_where, options.problems_where)),
+        tuple(dict(map(parse_where, options.problems_where)).items()),  # of a column the later value
         options.problems_revision,
         options.problems_as_given,
         options.use_reference,

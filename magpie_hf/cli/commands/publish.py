@@ -65,7 +65,8 @@ def _named(options: argparse.Namespace) -> tuple[Path, str]:
 
         if built.model is None:
             raise BadInput("no model is given; give --model, or a recipe file with one")
-        folder = folder_of(built.out, repository_or_folder(built.model), named(domains(built)))
+        names = "" if built.out else named(domains(built))  # for which given problems are read
+        folder = folder_of(built.out, repository_or_folder(built.model), names)
         repo = repo or built.push
     if repo is None:
         raise BadInput("no dataset on the Hub is named; give user/name behind the folder")

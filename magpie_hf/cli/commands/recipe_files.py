@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magpie_hf.errors import BadInput
-from magpie_hf.recipe_file.places import EITHER, ON_THE_HUB
+from magpie_hf.recipe_file.places import ON_THE_HUB
 
 if TYPE_CHECKING:
     from magpie_hf.recipe_file.reading import RecipeFile
@@ -41,13 +41,15 @@ def with_recipe(
     file = read(content_of(options.recipe), options.recipe, build_options(parser))
     command = commands[options.command]
     known = {action.dest for action in command._actions if action.option_strings}
-    may_win = {"endpoint", *(one for pair in EITHER for one in pair)} & known
-    given = [one for one in may_win if getattr(options, one) != command.get_default(one)]
     at = list(arguments).index(options.command) + 1
+    alone = command.parse_args(arguments[at:], argparse.Namespace(**dict.fromkeys(known)))  # without defaults
+    given = {name: value for name in known if (value := getattr(alone, name)) is not None}
     merged = parser.parse_args([*arguments[:at], *file.arguments(known, given), *arguments[at:]])
-    merged.blocks = file.blocks
+    merged.blocks = dict(file.blocks)
+    if {"scorer", "judge"} & set(given):
+        merged.blocks.pop("scorer", None)
     if options.command == "publish":
-        merged.built = parser.parse_args(["build", *file.arguments(build_options(parser))])
+        merged.built = parser.parse_args(["build", *file.arguments(build_options(parser), {})])
         merged.built.blocks = file.blocks
     return file, merged
 

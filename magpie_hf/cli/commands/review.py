@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     """Add the command to the command line."""
     what = (
         "Take the marks that people gave rows in the report or in a sheet, and show the precision of the"
-        " build's own labels. Rows marked bad are replaced when the build runs again."
+        " build's own labels. Rows marked bad are dropped when the build runs again."
     )
     review = commands.add_parser("review", help="take people's marks on rows", description=what)
     review.add_argument("folder", help="the --out folder of the build")
@@ -119,7 +119,7 @@ def _show(options: argparse.Namespace, source: Source, taken: Taken | None) -> i
                 group: {name: _plain(share) for name, share in shares.items()}
                 for group, shares in groups.items()
             },
-            "bad": len(bad),
+            "bad": sum(share.read - share.right for share in groups["all"].values()),
             "to_replace": waiting,
         }
         if taken is not None:
@@ -138,7 +138,7 @@ def _show(options: argparse.Namespace, source: Source, taken: Taken | None) -> i
         print(
             tr(
                 "{count:,} rows marked bad are still in the dataset: run the build again with the same"
-                " command, which drops them and makes others in their place",
+                " command, which drops them; where it samples problems, it makes others",
                 count=waiting,
             )
         )
@@ -185,4 +185,5 @@ def _plain(share: Share) -> dict[str, Any]:
 
 def _said(mark: Mark) -> str:
     """A mark in a few words."""
-    return " ".join(part for part in (mark.mark, shortened(mark.note) if mark.note else None) if part)
+    said = (mark.mark, shortened(mark.note) if mark.note else None)
+    return " ".join(part for part in said if part) or "unmarked"

@@ -22,8 +22,8 @@ from magpie_hf.hub.lint.messages import MESSAGE_LISTS, Fault, conversation_fault
 
 _ROWS = 256  # of a batch: three columns of texts of 8,000 tokens are 25 MB
 
-# What each column of `schema.FORBIDDEN` does in TRL 1.16, measured with this project's layouts. Four of them
-# harm only beside certain other columns.
+# What each column of `schema.FORBIDDEN` does in TRL 1.16, measured with this project's layouts; those from
+# tools on are read in its source. Four of them harm only beside certain other columns.
 RESERVED = {
     "prompt": (
         "beside messages, SFTTrainer fails; beside chosen and rejected, the user's turn is trained on twice"
@@ -40,6 +40,13 @@ RESERVED = {
         "ref_chosen_logps ref_rejected_logps chosen_ids rejected_ids seq_lengths environment".split(),
         "TRL keeps it for itself",
     ),
+    "tools": "the trainers put it into every prompt, silently",
+    "conversations": "SFTTrainer trains on it in place of messages, silently",
+    **dict.fromkeys(
+        ("chosen_input_ids", "rejected_input_ids"), "RewardTrainer takes it for chosen or rejected"
+    ),
+    **dict.fromkeys(("ref_logps", "ref_KL_logps"), "KTOTrainer takes it for the reference model's"),
+    **dict.fromkeys(("completion_mask", "assistant_masks"), "SFTTrainer masks tokens by it"),
 }
 
 

@@ -13,6 +13,7 @@ from magpie_hf.problems.cleaning.lexicon import (
     has_options,
     is_english,
     is_japanese,
+    orders,
     shows_mathematics,
     shows_numbers,
 )
@@ -80,10 +81,6 @@ _TALK = re.compile(
         |the\ (?:problem|question|user|assistant))\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-# Orders that are about numbers where there are some
-_ON_NUMBERS = re.compile(
-    r"(?:convert|round|reduce|arrange|order|put|add|subtract|multiply|divide|compare)\b", re.IGNORECASE
-)
 _TALK_IN_JAPANESE = re.compile(
     r"こんにちは|こんばんは|おはよう|はじめまして|ありがとう|すみません|もちろん|よろしく|わかりました|承知"
     r"|手伝"
@@ -145,9 +142,7 @@ def is_chat(text: str) -> bool:
         return False
     if asks_a_quantity(rest) and (shows_numbers(text) or len(words(text)) >= STORY):
         return False  # a story in the first person
-    return len(left) < len(said) or not (
-        shows_numbers(rest) and (asks(rest) or _ON_NUMBERS.match(rest) is not None)
-    )
+    return len(left) < len(said) or not (shows_numbers(rest) and (asks(rest) or orders(rest)))
 
 
 def _is_talk(sentence: str) -> bool:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 
 from magpie_hf.problems.cleaning.lexicon import asks, orders
+from magpie_hf.problems.cleaning.prose import FORMULA, read
 
-_MARK = r"[#>*_\s]{0,12}"  # Markdown before a heading
+_MARK = r"[#>*_\s]{0,12}+"  # Markdown before a heading
 _NAMES = r"(?:problem(?: statement)?|question|task|exercise|challenge|prompt|instruction|puzzle|q)"
 # What may stand before these; any other word is the problem's name: "Halting problem: ..."
 _SORT = (
@@ -111,7 +112,8 @@ _PHRASES = re.compile(
         |factoring)\ [^.?!\n]{0,80}\ (?:gives?|yields?|shows?)\b
     | we\ (?:integrate|differentiate|substitute|expand|factor|rewrite|simplify|multiply|divide)\b
     | (?:suppose|assume)\ (?:not|otherwise|the\ contrary)\b
-    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great(?:\ question)?|no\ problem)[!,.]
+    | (?:certainly|of\ course|sure(?:\ thing)?|absolutely|definitely|great|(?:great|good)\ question
+        |glad\ you\ asked|no\ problem)[!,.]
     | (?:okay|alright|well|so|hmm|sure|great)[,!.]?\ (?:so\ )?(?:i|let|we)\b
     | (?:yes|no),?\ (?:because|since|it|this|the|we|they|there|in\ fact)\b | indeed,
     | (?:so|thus|therefore|hence|finally|then),?\ the\ (?:final\ |correct\ )?(?:answer|solution|value|sum
@@ -141,6 +143,10 @@ _PHRASES_AFTER = re.compile(
     | suppose\ there\ (?:are|is|were)\ only\b | proof\ by\b | we\ (?:know|have)\ that\b
     | (?:assume|suppose),?\ (?:for\ (?:the\ sake\ of\ )?(?:an?\ )?|by\ (?:way\ of\ )?)contradiction\b
     | here(?:'s|’s|\ is)\ (?:how|why|a\ step)\b
+    | i(?:['’](?:d|ll|m)|\ (?:would|will|am|can))\ (?:be\ )?
+      (?:happy|glad|pleased|love|help|explain|show|walk|guide)\b
+    | let\ me\ (?:help|explain|show|walk|guide)\b
+    | step\ 1[:.]\ (?:recall|identify|understand|analy[sz]e|recogni[sz]e|note|we|determine|simplify)\b
     | by\ [\w'’\-]{2,30}(?:\ [\w'’\-]{1,20}){0,3},\ (?:there\ (?:is|are|exists?)|it|this|the|every|each)\b
     | given\ the\ [^.?!\n]{0,80},\ we\b
     )""",
@@ -151,7 +157,9 @@ _PHRASES_AFTER = re.compile(
 _LAST_PHRASES = re.compile(
     _START
     + r"""(?:
-      let(?:'s|’s|\ us)\ \w+\b | (?:hence|thus|therefore|so),?\ (?!or\b)\w
+      let(?:'s|’s|\ us)\ \w+\b
+    | (?:using|applying|by)\ (?!convention|definition|an?\b)[^.?!\n]{3,120},\ (?:the|this|it|one|there)\b
+    | (?:hence|thus|therefore|so),?\ (?!or\b)\w
     | (?:in\ order\ )?to\ (?:solve|find|evaluate|compute|calculate|determine|prove|show|answer|check|see
         |verify
         |count|simplify|integrate|differentiate|factor|expand|sum|minimi[sz]e|maximi[sz]e|establish
@@ -167,9 +175,14 @@ _ENDINGS = re.compile(
     r"\b(?:so|hence|thus|therefore|and),? the (?:final |correct )?answer (?:is|equals)\b"
     r"|\bthe final answer is\b(?! (?:an?|of|to be|not)\b)|\bq\.?e\.?d\b|∎|\\qed\b|\\blacksquare\b"
     r"|\b(?:so|hence|thus|therefore)\b[^.?!\n]{0,60}\bwe (?:get|obtain|conclude)\b"
-    r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly"
-    r" )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
+    r"|\?\s{1,4}(?:it (?:is|equals)|it['’]s|that is|they are) (?:exactly )?(?:\d|\$|\\\()[^?\n]{0,120}\Z"
     r"|[.?]\s{0,4}\n\s{0,4}\$?[a-z]\s?=\s?[-\d./]{1,12}\$?\s{0,2}\.?\Z",
+    re.IGNORECASE,
+)
+# The last sentence: "Then $E=1+\frac56E$, so $E=6$."
+_CONCLUSION = re.compile(
+    r"(?:(?<=[.?!]\s)|(?<=\n))[^.?!\n]{0,200}\b(?:so|hence|thus|therefore),? (?:there (?:are|is)"
+    r"|it (?:is|equals)|\$[^$\n]{1,80}=)[^.?!\n]{0,80}[\d$][.\s]*\Z",
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
@@ -183,10 +196,22 @@ _ECHO = re.compile(
     r" the (?P<what>\w{3,20}(?: \w{3,20})?)\b[^.?!\n]{0,200}[.?!]\s{1,4}"
     r"the (?P=what) (?:is|are|equals?|evaluates? to|can be)\b(?! (?:an?|the|defined|bounded|said|called"
     r"|given)\b)"
+    # "... Since 23 leaves the remainder 3, the last digit is 8."
+    r"|\b(?:find|determine|compute|calculate|what (?:is|are)) the (?P<sought>\w{3,20}(?: \w{3,20})?)\b"
+    r"[^?]{0,300}[.?]\s[^?]{0,600}\b(?:since|because|so|hence|thus|therefore)\b[^.?!\n]{0,200}"
+    r"\bthe (?P=sought)\b[^.?!\n]{0,80}\b(?:is|equals|are) (?:\$[^$?\n]{1,60}\$"
+    r"|[-\d][^?\s]{0,20})[.\s]*\Z"
     r"|\bwhat is (?P<said>[^?\n]{3,80})\?\s{1,4}(?P=said) (?:is|=|equals)"
     r"|\?\s{1,4}(?:yes|no)\b[,.:!]",
     re.IGNORECASE,
 )
+# A formula and no more: "Evaluate $\int_0^1 x\,dx$."
+_ASKED_FORMULA = re.compile(
+    rf"\b(?:compute|calculate|evaluate|simplify|find|expand|what is)(?: the \w+(?: of)?)?:?\s{{1,2}}{FORMULA}"
+    rf"\s?(?:[.?]|(?=\s))|{FORMULA}\s?(?:の値)?を(?:求め|計算)",
+    re.IGNORECASE,
+)
+_SHORT_FORMULA = 4  # characters: "x = ..." may be given
 # A problem that asks to examine an argument.
 _ABOUT_A_PROOF = re.compile(
     r"\b(?:wrong|errors?|mistakes?|flaws?|fallacy|gaps?)\b[^.?!\n]{0,40}\b(?:proof|argument|reasoning"
@@ -212,7 +237,8 @@ _EXPLORES = re.compile(r"\W*let(?:'s|’s|\sus) (?:tackle|dive|delve|explore|tak
 _MAY_SET_THE_SCENE = re.compile(r"(?:we|first|firstly|since|by|using|given|applying|the)\b", re.IGNORECASE)
 _INLINE = re.compile(
     r"(?:^|(?<=[.?!)\]$。？！*]\s)|(?<=[.?!$。]\s\s))[*_]{0,3}(?:solution|answer|ans)\s?:\s?(?=\S)"
-    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:はい|では|それでは)、"
+    r"|#{2,6}\s?(?:response|answer|solution)\b|もちろんです|[よせけなさい]。(?:では|それでは)、|(?<=[。？?])\s?(?:(?:はい|ええ|もちろん)、"
+    r"|承知|かしこまり)"
     r"|(?:求めよ|示せ|解け|せよ|なさい|下さい|ください)。\s{0,3}(?!ただし|なお|また|ここで)[^。\n]{1,160}"
     r"(?<!と)(?:です|なります|得られます|求まります|分かります|わかります)。?\Z|解答\s?[:：]"
     r"|(?:求めよ|なさい|ください)。\s{0,3}(?:これ|答え?|値|和|積)は[^。\n]{1,60}(?:となる|となります)。?\Z"
@@ -300,6 +326,7 @@ def contains_solution(text: str) -> bool:
         or _states_a_box(text)
         or _COUNTED.search(text)
         or _ECHO.search(text)
+        or _works_out(text)
     ):
         return True
     for found in _INLINE.finditer(text):
@@ -308,7 +335,11 @@ def contains_solution(text: str) -> bool:
             or _EXAMPLE.search(text, text.rfind("。", 0, found.start()) + 1, found.start())
         ):
             return True
-    return _begins_to_solve(text) or any(True for _ in _after_task(_ENDINGS, text))
+    return (
+        _begins_to_solve(text)
+        or any(True for _ in _after_task(_ENDINGS, text))
+        or any(not asks(found.group()) for found in _after_task(_CONCLUSION, text))
+    )
 
 
 def _begins_to_solve(text: str) -> bool:
@@ -338,6 +369,18 @@ def _after_task(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
         read_to = end
         if asked:
             yield found
+
+
+def _works_out(text: str) -> bool:
+    """Whether the formula that is asked for is the left side of a later one: "Compute $2^9$. $2^9=512$"."""
+    plain = read(text)
+    bare = [re.sub(r"[\s${}]|\\[\[\](),;!]", "", formula) for formula in plain.formulas]
+    for found in _ASKED_FORMULA.finditer(plain.words):
+        place = plain.words.count(FORMULA, 0, found.start() + found.group().find(FORMULA))
+        asked = bare[place].rstrip(".?=")
+        if len(asked) >= _SHORT_FORMULA and any(one.startswith(f"{asked}=") for one in bare[place + 1 :]):
+            return True
+    return False
 
 
 def _states_a_box(text: str) -> bool:

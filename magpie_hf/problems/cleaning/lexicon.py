@@ -40,7 +40,7 @@ _BEGINS_AN_ORDER = re.compile(
     rf"(?:^|[.?!:;,…)]\s|\n|{FORMULA}\s{{0,3}}(?-i:(?=[A-Z]))|\b(?:and|then|please|you)\s)"
     rf"[^\w{FORMULA}]{{0,8}}(?:[a-z]{{2,12}}ly\s)?(?:(?:{'|'.join(sorted(_ORDERS))})(?!\stheory)"
     rf"|work out|carry out|set up"
-    r"|look for|true or false|true\s?/\s?false|is it true)\b"
+    r"|look for|let me know(?! if\b)|true or false|true\s?/\s?false|is it true)\b"
     r"|\b(?:approximate|estimate) the (?:value|integral|area|sum)\b"
     r"|\benter (?:all|the)\b|\b(?:which|what)\b[^.?!]{0,200}[:：]",
     re.IGNORECASE,
@@ -64,8 +64,8 @@ _RELATION = re.compile(r"[=<>≤≥≠^+]|\\(?:leq?|geq?|frac)\b")
 # "### Wilson's theorem", "Linear Equations in Two Variables", "Problem 3 (Number Theory)"
 _HEADING = re.compile(
     r"#{1,6}\s[^\n]*\Z"
-    r"|\W{0,4}[A-Z][\w'’-]*(?:\s(?:[A-Z][\w'’-]*|\d[\d.]*|\([^()\n]*\)|of|the|and|in|on|for|to|an?|with"
-    r"|its|by|from)"
+    r"|\W{0,4}[A-Z][\w'’-]*(?:[:,]?\s(?:[-–—]\s)?(?:[A-Z][\w'’-]*|\d[\d.]*|\([^()\n]*\)"
+    r"|of|the|and|in|on|for|to|an?|with|its|by|from)"
     r"){1,9}\W{0,4}\Z"
 )
 _ASKS_IN_JAPANESE = re.compile(
@@ -127,7 +127,9 @@ _STATES = re.compile(
     r"(?:also\s|will\s|can\s)?show\b|\b(?:the|an?|this|that|our|such)\s(?:\w+\s)?(?:estimate|sketch|show)\b"
     r"|\b(?:tells?|told|unknown|learns?|see|sees|explains|describes|studies"
     r"|shows)\s(?:us\s)?(?:by\s)?(?:what|how)\b"
-    r"|\bhow\s(?:many|much|far)\b[^.?!]{0,60}\b(?:depends?|varies)\b",
+    r"|\bhow\s(?:many|much|far)\b[^.?!]{0,60}\b(?:depends?|varies)\b"
+    rf"|(?:^|[.!]\s)(?:in\sorder\s)?to\s(?:{'|'.join(sorted(_TASKS))})\b(?!\s?:)"
+    rf"|\b(?:one|we|it)\s(?:can|could|may|might)\s(?:\w+ly\s)?(?:{'|'.join(sorted(_TASKS))})\b",
     re.IGNORECASE,
 )
 _WAYS = re.compile(

@@ -12,6 +12,7 @@ from magpie_hf.problems.cleaning.prose import FORMULA, read
 _CHOICE = re.compile(
     r"\b(?:which|one|any|some|none|most|select|choose|pick|identify)(?: \w+){0,3} of the"
     r" (?:following|options|choices)\b(?! (?:form|days|weeks|months|years|moves|steps|rounds|throws|draws)\b)"
+    r"|\bwhich (?:statement|option|choice|answer|claim)s? (?:given |listed )?(?:below|here)\b"
     r"|^\W*which(?: one)? of these\b|\bwhich of these options\b|\bselect all that apply\b|\b(?:choose|select"
     r"|pick|circle|mark|tick|identify) (?:the )?(?:most"
     r" )?(?:correct|right|best|appropriate|true) "
@@ -22,7 +23,7 @@ _CHOICE = re.compile(
     r"|\bmultiple[- ]choice\b(?! (?:exam|test|quiz|section|problems|questions))"
     r"|(?<![\d$A-Za-z)}])(?<![\d$A-Za-z)}]\s)(?:次|以下|(?<!以)下)の(?:うち|中から|中で(?=[^。\n]{0,20}(?:どれ|選))"
     r"|選択肢"
-    r"|[^。\n]{1,12}のうち[^。\n]{0,40}(?:どれ|選))|選択肢|(?:正しい|適切な|誤っている|当てはまる)もの(?:を"
+    r"|[^。\n]{1,12}のうち[^。\n]{0,40}(?:どれ|選))|選択肢|(?:正しい|適切な|誤っている|当てはまる)(?:もの|記述|文|命題)(?:を"
     r"|は)[^。\n]{0,14}(?:選|どれ)",
     re.IGNORECASE,
 )
@@ -75,6 +76,9 @@ _SHOWN = (
     r"|\b(?:graph|figure|diagram|curve|region|network|tree|triangle|circuit"
     r"|shape)s?\b[^.?!\n]{0,40} (?:is|are)"
     r" (?:shown|sketched|pictured|depicted)(?=[.;,])"
+    r"|\b(?:use|using|from) the (?:following|given|accompanying) graphs?(?= (?:to|and|for)\b|[,.])"
+    r"|\b(?:graphs?|curves?|triangles?|circuits?) (?:below|above)(?=[,.?!])"
+    r"|\bgraphs? of [^.?!\n]{1,40} (?:is|are) given(?=[.;])"
     r"|\bas (?:shown|depicted|pictured|illustrated)(?: (?:below|above|here)| in (?:the |fig)|,)"
     rf"|[(（]\s?see (?:\w+ )?(?:{_PICTURE}|graph|below|above)"
     r"|\bin the (?:\w+ )?(?:addition|subtraction|multiplication|division|grid|array|arrangement|circuit"
@@ -83,8 +87,8 @@ _SHOWN = (
     r"|\bfig(?:ure|\.)\s?[a-z]?\d|\b(?:graph|region|curve|circuit|triangle|shape|network)"
     r" (?:shown|pictured|depicted|drawn"
     r"|attached)(?: (?:below|above|here|in|on))?\b(?! by\b| to (?!find|comp|calc|det|ans|est)\w+)"
-    r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|on the (?:right|left))\b|\b(?:attached|enclosed)"
-    r" (?:file|document|pdf|image"
+    r"|\b(?:shown|pictured|depicted|drawn) (?:below|above|here(?! that)|(?:on|at|to) the (?:right|left))\b"
+    r"|\b(?:attached|enclosed) (?:file|document|pdf|image"
     r"|sheet|paper)\b"
     r"|\bsee (?:the"
     r" )?(?:attach|fig)|(?:下|右|左|上)図|(?<!地)図[1-9１-９]?(?:の|に示す|を参照|のよう)|添付|(?:下|次"
@@ -108,7 +112,7 @@ _TABLE = re.compile(
     r" (?:below|above|\d)"
     r"|\b(?:following|above|attached) (?:\w+ )?(?:table|data ?set|data|results|measurements)\b"
     r"|\bdata ?(?:set )?(?:below|above|shown|in the table)\b"
-    r"|(?:次|下|以下|上)の(?:表|データ)|表に示|下表",
+    r"|(?:次|下|以下|上|右|左)の(?:表|データ)|表に示|下表",
     re.IGNORECASE,
 )
 # A table that the text itself speaks of first: furniture, or an array to be filled
@@ -122,8 +126,8 @@ _NUMBER = re.compile(r"\d+")
 _EARLIER = re.compile(
     r"\b(?:previous|preceding|earlier)"
     r" (?:problem|exercise|question|section|chapter|example|lecture|homework|post|message|conversation)s?\b"
-    r"|\b(?:in|from|of|during) (?:the |our )?last (?:lecture|class|homework|chapter)\b|\b(?:of|in|from"
-    r"|by|see|using?|recall|to|with|as) "
+    r"|\b(?:in|from|of|during) (?:the |our )?last (?:lecture|class|homework|chapter|section(?! of))\b"
+    r"|\b(?:of|in|from|by|see|using?|recall|to|with|as) "
     r"(?:exercise|section|chapter|lemma|proposition|corollary|example|problem) \d+(?:\.\d+)*\b|\btheorem"
     r" \d+\.\d+"
     r"|\b(?:from|in) the (?:textbook|lecture notes?|notes)\b|前問|前の問題|上記の問題"

@@ -299,8 +299,9 @@ def is_long(text: str) -> bool:
 
 # "<|begin_of_text|}", "<!|begin_message|>", "[/INST]": what is left of another model's chat format
 _CHAT_TOKEN = re.compile(
-    r"<\W{0,2}\|\s?(?:[a-z]{1,20}(?:[_▁][a-z]{1,20}){1,4}|user|assistant|system|human|endoftext|end|start)"
-    r"\s?\|?\s?[>}\])]|<(?:start|end)_of_turn>|\[/?INST\]|</?s>|<(?:eos|bos|pad|unk)>|<</?SYS>>"
+    r"<\|[a-z]{3,20}\|>|<\W{0,2}\|\s?(?:[a-z]{1,20}(?:[_▁][a-z]{1,20}){1,4}"
+    r"|user|assistant|system|human|endoftext|end|start)\s?\|?\s?[>}\])]"
+    r"|<(?:start|end)_of_turn>|\[/?INST\]|</?s>|<(?:eos|bos|pad|unk)>|<</?SYS>>"
     r"|</?(?:think|tool_call)>"
     r"|\|(?:im_start|im_end|endoftext|eot_id|begin_of_text|end_of_text|start_header_id|end_header_id)\b",
     re.IGNORECASE,

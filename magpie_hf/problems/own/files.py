@@ -63,12 +63,14 @@ def rows_of(file: Path, columns: Collection[str]) -> Iterator[Row]:
 
 
 def check_columns(where: object, wanted: Collection[str], found: Collection[str]) -> None:
-    """Raises BadInput where a column is missing, with those that there are."""
+    """Raises BadInput where a column is missing, with those that there are, or stands twice."""
     if missing := [name for name in wanted if name not in found]:
         raise BadInput(
             f"{where} has no column {missing[0]!r}; its columns are {', '.join(map(str, found)) or 'none'}:"
             " name one of them"
         )
+    if twice := [name for name in wanted if list(found).count(name) > 1]:
+        raise BadInput(f"{where} has two columns {twice[0]!r}; rename one of them")
 
 
 def _parquet(file: Path, columns: Collection[str]) -> Iterator[Row]:
@@ -83,7 +85,13 @@ def _csv(file: Path, columns: Collection[str]) -> Iterator[Row]:
         csv.field_size_limit(1 << 30)  # Python's own limit is 131,072 characters
         reader = csv.DictReader(stream, strict=True)
         check_columns(file, columns, reader.fieldnames or ())
-        yield from reader
+        for row in reader:
+            if None in row or None in row.values():
+                raise BadInput(
+                    f"line {reader.line_num} of {file} has not one value a column; put values with commas"
+                    " into double quotes"
+                )
+            yield row
 
 
 def _json(file: Path, columns: Collection[str]) -> Iterator[Row]:

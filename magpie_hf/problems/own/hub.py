@@ -27,8 +27,11 @@ def pinned(own: OwnProblems) -> OwnProblems:
     return replace(own, revision=found.revision)
 
 
-def licence_of(own: OwnProblems) -> str | None:
-    """The licence on the dataset's card; None where it states none, several, or that it is unknown."""
+def licences_of(own: OwnProblems) -> tuple[list[str], str]:
+    """The licences on the dataset's card, ids in small letters, and the name that it gives one without an id.
+
+    No id where it says that it is unknown.
+    """
     from huggingface_hub import HfApi
 
     try:
@@ -38,9 +41,10 @@ def licence_of(own: OwnProblems) -> str | None:
             f"the card of {own.source} cannot be read ({type(error).__name__}); try again, or give a file"
         ) from error
     stated = card.get("license") if card is not None else None
-    if isinstance(stated, list) and len(stated) == 1:
-        stated = stated[0]
-    return stated if isinstance(stated, str) and stated != "unknown" else None
+    several = stated if isinstance(stated, list) else [stated]
+    ids = [one.strip().lower() for one in several if isinstance(one, str)]
+    name = card.get("license_name") if card is not None else None
+    return [one for one in ids if one not in ("", "unknown")], str(name or "")
 
 
 def rows_of(own: OwnProblems, columns: Collection[str]) -> Iterator[Row]:

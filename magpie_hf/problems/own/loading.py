@@ -14,10 +14,13 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from magpie_hf.errors import BadInput, shortened
+from magpie_hf.limits import no_derivatives
 from magpie_hf.problems.own import hub
 from magpie_hf.problems.own.files import Row, digest_of, files_of, rows_of
 from magpie_hf.problems.own.own import OwnProblems
+from magpie_hf.schema import RL_SUFFIX, TAKEN
 
+_HALF = re.compile("[\ud800-\udfff]")  # of a character; JSON can say it, and no file can hold it as UTF-8
 _NO_KEY = re.compile(r"[^A-Za-z0-9_-]+")  # becomes "_": a domain's key names a folder and a configuration
 MOST_DOMAINS = 50  # values of the column of the domains; more are no domains
 
@@ -69,11 +72,11 @@ def load(own: OwnProblems) -> Loaded:
     """
     with _LOADING:
         if own.revision is not None and (kept := _LOADED.get(own)) is not None:
-            return kept
+            return replace(kept, own=own)  # of files as they are called now
         pinned, licence, rows = _local(own) if own.is_local else _of_hub(own)
         if (kept := _LOADED.get(pinned)) is None:
             kept = _LOADED[pinned] = _loaded(pinned, licence, rows)
-        return kept
+        return replace(kept, own=pinned)
 
 
 def _columns(own: OwnProblems) -> list[str]:
@@ -94,29 +97,43 @@ def _local(own: OwnProblems) -> tuple[OwnProblems, str | None, Iterable[Row]]:
 
 def _of_hub(own: OwnProblems) -> tuple[OwnProblems, str | None, Iterable[Row]]:
     pinned = hub.pinned(own)
-    stated = hub.licence_of(pinned)
-    if own.licence is not None and stated not in (None, own.licence):
+    stated, name = hub.licences_of(pinned)
+    licence = next(filter(no_derivatives, (*stated, name)), None)  # which `check_source` refuses
+    if licence is None and own.licence is not None and stated and own.licence not in stated:
         raise BadInput(
-            f"the licence of {own.source} is {stated} by its card, not {own.licence}; leave out"
+            f"the licence of {own.source} is {', '.join(stated)} by its card, not {own.licence}; leave out"
             " --problems-licence"
         )
-    return pinned, own.licence or stated, hub.rows_of(pinned, _columns(own))
+    if licence is None and own.licence is None and len(stated) > 1:
+        raise BadInput(
+            f"the card of {own.source} states several licences, {', '.join(stated)}; give the one that holds"
+            " for the problems with --problems-licence"
+        )
+    licence = licence or own.licence or next(iter(stated), None)
+    return pinned, licence, hub.rows_of(pinned, _columns(own))
 
 
 def _loaded(own: OwnProblems, licence: str | None, rows: Iterable[Row]) -> Loaded:
     seen: set[tuple[str, str | None]] = set()
     problems: list[Problem] = []
+    values: dict[str, str] = {}  # of the column of the domains, with the key that each becomes
     count = left_out = empty = doubles = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007
+    for count, row in enumerate(rows, 1):
         if any(_text(own, row, column) != value for column, value in own.where):
             left_out += 1
         elif (problem := _problem(own, row)) is None:
             empty += 1
+        elif half := _HALF.search(f"{problem.text}{problem.reference}"):
+            raise BadInput(
+                f"row {count:,} of {own.source} holds {half[0]!a}, which is half a character; mend it"
+            )
         elif (key := (problem.text, problem.domain)) in seen:
             doubles += 1
         else:
             seen.add(key)
             problems.append(problem)
+            if own.domain is not None:
+                values.setdefault(_text(own, row, own.domain).strip(), str(problem.domain))
     if not count:
         raise BadInput(f"{own.source} is empty; give a source that holds problems")
     if not problems:
@@ -134,6 +151,8 @@ def _loaded(own: OwnProblems, licence: str | None, rows: Iterable[Row]) -> Loade
             f"column {own.domain!r} of {own.source} has {len(found):,} values, and a domain each are too many"
             f" (at most {MOST_DOMAINS}); name another column, or leave it out"
         )
+    if own.domain is not None:
+        _check_domains(own, values)
     return Loaded(own, tuple(problems), count, left_out, empty, doubles, licence)
 
 
@@ -156,6 +175,28 @@ def _problem(own: OwnProblems, row: Row) -> Problem | None:
     return Problem(str(text).strip(), domain, reference)
 
 
+def _check_domains(own: OwnProblems, values: Mapping[str, str]) -> None:
+    """Raises BadInput for values that would be one domain, or cannot be one.
+
+    values: each with its key. Folders of two keys that differ in case alone are one on some disks.
+    """
+    first: dict[str, str] = {}
+    for value, key in values.items():
+        if (other := first.setdefault(key.lower(), value)) != value:
+            raise BadInput(
+                f"column {own.domain!r} of {own.source} holds {shortened(other)} and {shortened(value)},"
+                f" which would be one domain, {key}; write them alike, or tell them apart in Latin letters"
+                " and digits"
+            )
+    for value, key in values.items():
+        of_rl = key.removesuffix(RL_SUFFIX)
+        if key.lower() in TAKEN or (of_rl != key and of_rl in values.values()):
+            raise BadInput(
+                f"column {own.domain!r} of {own.source} holds {shortened(value)}, which names another part of"
+                " a build; call the domain otherwise"
+            )
+
+
 def _text(own: OwnProblems, row: Row, column: str) -> str:
     """A value as text, "" for none."""
     value = row[column]
@@ -168,7 +209,7 @@ def _text(own: OwnProblems, row: Row, column: str) -> str:
             f"column {column!r} of {own.source} holds {_kind(value)} ({shortened(value)}); name a column of"
             " texts or numbers"
         )
-    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _kind(value: Any) -> str:

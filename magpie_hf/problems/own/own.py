@@ -23,7 +23,7 @@ class OwnProblems:
     """Problems that one has, in place of sampled ones.
 
     source: a file (.jsonl, .json, .parquet, .csv), a folder of such files, or `user/name[:config]` on the
-        Hub. It does not compare, since `revision` says what was read.
+        Hub. That of files does not compare, since `revision` says what was read.
     column: of the problems. answer: of the reference answers, each a final answer or a solution that ends
         with one; None for problems without. domain: of the domains; None where all are of one domain, or the
         tagger sorts them.
@@ -50,8 +50,11 @@ class OwnProblems:
     as_given: bool = False
     use_reference: bool = False
     licence: str | None = None
+    # The source on the Hub, where a commit holds several configurations; None for files.
+    on_hub: str | None = field(default=None, init=False, repr=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "on_hub", None if self.is_local else self.source)
         if not self.is_local and self.path.suffix.lower() in SUFFIXES:
             raise BadInput(f"there is no file {self.source}; check the path")
         if not self.is_local and not _HUB_NAME.fullmatch(self.source):
@@ -82,6 +85,10 @@ class OwnProblems:
     @property
     def path(self) -> Path:
         return Path(self.source).expanduser()
+
+    def holds(self, folder: Path) -> bool:
+        """Whether a folder is that of the problems, or below it."""
+        return self.path.is_dir() and folder.resolve().is_relative_to(self.path.resolve())
 
     @property
     def name(self) -> str:

@@ -2,11 +2,13 @@
 // Not here: the texts of the rows.
 
 const VALUES = ["good", "bad"];
+const WITHDRAWN = "withdrawn";
 const MARKED = [...VALUES, "noted", "unmarked", "sheet"];
 const LINE = ["id", "mark", "note", "by", "at"];
 
 const marks = {
-  own: {}, // by id: { mark, note, by, at }, made or imported here
+  // By id: { mark, note, by, at }, made or imported here; without mark and note it takes back the build's.
+  own: {},
   sheet: [], // the ids of the file that was imported last
   safe: true, // whether the browser keeps them
 };
@@ -50,13 +52,14 @@ function openMarks() {
 // The mark of a row: that of this browser, or a later one that the build has taken.
 function markOf(id) {
   const [own, kept] = [marks.own[id], summary.marks[id]];
-  return own && kept ? (own.at < (kept.at ?? "") ? kept : own) : (own ?? kept ?? null);
+  const one = own && kept && own.at < (kept.at ?? "") ? kept : (own ?? kept);
+  return one?.mark || one?.note ? one : null;
 }
 
 function setMark(id, change) {
   const { mark = null, note = "" } = markOf(id) ?? {};
   const made = { mark, note, ...change, at: new Date().toISOString() };
-  if (made.mark || made.note) marks.own[id] = made;
+  if (made.mark || made.note || summary.marks[id]) marks.own[id] = made;
   else delete marks.own[id];
   keepMarks();
 }
@@ -73,18 +76,27 @@ function keepMarks() {
 
 function showMarks(complaint = "") {
   const all = markedIds().map(markOf);
+  const known = knownIds();
+  const gone = Object.keys(marks.own).filter((id) => !known.has(id)).length;
   const counted = (value) => count(all.filter((one) => one.mark === value).length);
   byId("marked").replaceChildren(
     complaint
       ? make("span", { class: "note" }, complaint)
       : say("marked", { n: count(all.length), good: counted("good"), bad: counted("bad") }),
+    !complaint && gone ? make("span", { class: "note" }, say("gone", { n: count(gone) })) : "",
     !complaint && !marks.safe ? make("span", { class: "note" }, say("not_kept")) : "",
   );
   renderList();
   showPrecision();
 }
 
-const markedIds = () => [...new Set([...Object.keys(summary.marks), ...Object.keys(marks.own)])];
+// The rows that the build can take marks of: a row may have left it since it was marked here.
+const knownIds = () => new Set([...list.index.columns.id, ...Object.keys(summary.marks)]);
+const markedIds = () => {
+  const known = knownIds();
+  const all = new Set([...Object.keys(summary.marks), ...Object.keys(marks.own)]);
+  return [...all].filter((id) => known.has(id) && markOf(id));
+};
 
 function isMarked(id, value) {
   if (value === "sheet") return marks.sheet.includes(id);
@@ -127,9 +139,11 @@ function marking(id) {
 }
 
 function exportMarks() {
-  const lines = markedIds().map((id) => {
-    const { mark, note, by, at } = markOf(id);
-    return `${JSON.stringify({ id, mark, note, ...(by && { by }), ...(at && { at }) })}\n`;
+  const withdrawn = Object.keys(summary.marks).filter((id) => summary.marks[id].mark && !markOf(id)?.mark);
+  const lines = [...new Set([...markedIds(), ...withdrawn])].map((id) => {
+    const { mark, note, by, at } = markOf(id) ?? marks.own[id];
+    const said = withdrawn.includes(id) ? WITHDRAWN : mark;
+    return `${JSON.stringify({ id, mark: said, note, ...(by && { by }), ...(at && { at }) })}\n`;
   });
   const url = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
   make("a", { href: url, download: "marks.jsonl" }).click();
@@ -139,7 +153,7 @@ function exportMarks() {
 // All marks of a file, or none of them.
 async function importMarks(file) {
   const found = [];
-  const known = new Set([...list.index.columns.id, ...Object.keys(summary.marks)]);
+  const known = knownIds();
   for (const [at, line] of (await file.text()).split("\n").entries()) {
     if (!line.trim()) continue;
     const one = parsedMark(line);
@@ -150,7 +164,8 @@ async function importMarks(file) {
   }
   const now = new Date().toISOString();
   for (const { id, mark, note, by, at } of found)
-    if (mark || note) marks.own[id] = { mark: mark || null, note: note ?? "", by, at: at ?? now };
+    if (mark || note)
+      marks.own[id] = { mark: mark === WITHDRAWN ? null : mark || null, note: note ?? "", by, at: at ?? now };
   marks.sheet = found.map((one) => one.id);
   keepMarks();
   if (found.some((one) => !one.mark && !one.note)) byId("by-mark").value = "sheet";
@@ -161,7 +176,7 @@ function parsedMark(line) {
   try {
     const one = JSON.parse(line);
     const texts = LINE.every((name) => ["string", "undefined"].includes(typeof (one[name] ?? undefined)));
-    return texts && one.id !== undefined && ["", ...VALUES].includes(one.mark ?? "") ? one : null;
+    return texts && one.id !== undefined && ["", ...VALUES, WITHDRAWN].includes(one.mark ?? "") ? one : null;
   } catch {
     return null;
   }
@@ -183,14 +198,20 @@ function labelsOf(id, row) {
 function precision() {
   const found = { all: {}, domain: {}, majority_share: {}, pair: {}, dropped: {} };
   const rows = new Map(list.index.columns.id.map((id, row) => [id, row]));
-  for (const id of markedIds().filter((one) => markOf(one).mark && (summary.marks[one] || rows.has(one)))) {
+  for (const id of markedIds().filter((one) => markOf(one).mark)) {
     const { domain, majority_share: votes, pair, dropped: reason } = labelsOf(id, rows.get(id));
     const level = votes === null ? summary.no_vote : summary.levels.find(([least]) => votes >= least)[1];
-    const places = reason === null ? { all: "", domain, majority_share: level, pair } : { dropped: reason };
+    const accepted = reason === null || reason === summary.reviewed; // it was, before a mark dropped it
+    const places =
+      reason === null
+        ? { all: "", domain, majority_share: level, pair }
+        : accepted
+          ? { all: "", domain }
+          : { dropped: reason };
     for (const [group, name] of Object.entries(places)) {
       const share = (found[group][name] ??= { right: 0, read: 0 });
       share.read += 1;
-      share.right += markOf(id).mark === (reason === null ? "good" : "bad") ? 1 : 0;
+      share.right += markOf(id).mark === (accepted ? "good" : "bad") ? 1 : 0;
     }
   }
   return Object.entries(found).flatMap(([group, names]) =>

@@ -29,7 +29,7 @@ class Example:
     """A row that differs. columns: of a changed one, each that changed, with the values of both sides."""
 
     kind: Kind
-    id: str
+    id: Any
     problem: str
     columns: dict[str, tuple[Any, Any]]
 
@@ -130,8 +130,9 @@ def _hashes(rows: ParquetSplit, column: str) -> np.ndarray:
     at = 0
     for batch in rows.batches([column]):
         for value in batch[column]:
-            text = value if isinstance(value, str) else repr(value)
-            found[at] = xxhash.xxh3_64_intdigest(text.encode())
+            # The text "None" is not the value None.
+            text = f"s{value}" if isinstance(value, str) else f"={value!r}"
+            found[at] = xxhash.xxh3_64_intdigest(text.encode(errors="surrogatepass"))
             at += 1
     return found
 

@@ -78,7 +78,7 @@ def _example(one: SplitDifference, example: Example, to: Console) -> None:
     words = {"changed": tr("changed"), "added": tr("added"), "removed": tr("removed")}
     kind = words[example.kind]
     to.print()
-    to.print(f"=== {harmless(example.id)}  {one.config} {one.split}  {kind}", style="bold")
+    to.print(f"=== {harmless(str(example.id))}  {one.config} {one.split}  {kind}", style="bold")
     if example.kind != "changed":
         mark, style = ("+", "green") if example.kind == "added" else ("-", "red")
         to.print(f"{mark} {_line(example.problem)}", style=style)
@@ -100,7 +100,7 @@ def _example(one: SplitDifference, example: Example, to: Console) -> None:
 def _value(value: Any) -> str:
     if value is None:
         return "–"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _line(text: str) -> str:

@@ -14,13 +14,16 @@ from typing import Literal
 # spaces, so each of its characters is a word.
 _WORDS = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff]+|\s+|.", re.DOTALL)
 MOST = 4_000  # words of a text that are compared, as the time grows with their square
+MANY = 500  # words from which those that are more than 1 % of a text are not looked for
 CONTEXT = 12  # words kept on either side of a change
+CHANGED = 200  # words kept of a change
 Kind = Literal["same", "removed", "added"]
 Piece = tuple[Kind, str]
 
 
 def word_difference(before: str, after: str) -> list[Piece]:
-    """Pieces of both texts in order; what is the same is cut to `CONTEXT` words around each change.
+    """Pieces of both texts in order; what is the same is cut to `CONTEXT` words around each change, and
+    a change to `CHANGED` words.
 
     Between what both begin and end with, `MOST` words are compared, and the rest is one change.
     """
@@ -29,7 +32,9 @@ def word_difference(before: str, after: str) -> list[Piece]:
     tail = min(_common(old[::-1], new[::-1]), len(old) - head, len(new) - head)
     old_middle, new_middle = (words[head : len(words) - tail] for words in (old, new))
     pieces: list[Piece] = [("same", "".join(old[:head]))]
-    matcher = SequenceMatcher(None, old_middle[:MOST], new_middle[:MOST], autojunk=False)
+    # Among words that stand everywhere each is tried with each, again and again
+    many = max(len(old_middle), len(new_middle)) > MANY
+    matcher = SequenceMatcher(None, old_middle[:MOST], new_middle[:MOST], autojunk=many)
     for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         was, now = "".join(old_middle[old_from:old_to]), "".join(new_middle[new_from:new_to])
         pieces += [("same", was)] if kind == "equal" else [("removed", was), ("added", now)]
@@ -46,9 +51,12 @@ def _common(old: list[str], new: list[str]) -> int:
 
 def _shortened(pieces: list[Piece]) -> Iterator[Piece]:
     for number, (kind, text) in enumerate(pieces):
-        words = _WORDS.findall(text) if kind == "same" else []
-        head = CONTEXT if number > 0 else 0
-        tail = CONTEXT if number < len(pieces) - 1 else 0
+        words = _WORDS.findall(text)
+        if kind == "same":
+            head = CONTEXT if number > 0 else 0
+            tail = CONTEXT if number < len(pieces) - 1 else 0
+        else:
+            head = tail = CHANGED // 2
         if len(words) > head + tail + 1:
             text = "".join([*words[:head], "…", *words[len(words) - tail :]])
         yield kind, text
