@@ -209,14 +209,14 @@ class _Tables:
             ]
         if (found := self.provenance.get("calibration")) is not None:
             right, labels = found["right"], found["labels"]
-            said = {"agrees": right, "differs": labels - right, "none": found["problems"] - labels}
+            verdicts = {"agrees": right, "differs": labels - right, "none": found["problems"] - labels}
             who = "calibration"
             rows.append(
                 [
                     self.words["known_answers"],
                     self.words["known"][who],
                     _n(found["problems"]),
-                    *_parts(said, who),
+                    *_parts(verdicts, who),
                 ]
             )
         return self._table("known", rows) if opinions else ""
