@@ -17,7 +17,7 @@ from conftest import CANDIDATES, Answers, small_recipe
 from magpie_hf.building import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
 from magpie_hf.report.details import _rows
@@ -28,6 +28,15 @@ Row = dict[str, Any]
 
 def small(answers: Answers, name: str = "small", kind: type[Answers] = Answers) -> Answers:
     return kind(replace(answers.model, name=f"other/{name}"), cut_every=7, salt=name, answers=3)
+
+
+class Dies(Answers):
+    """Three answers, and then an error."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        if self.asked() >= 3:
+            raise EngineError("the engine died")
+        return super().__call__(prompt, sampling, seed)
 
 
 def recipe_of(answers: Answers, rejecter: Answers | None, count: int = 24) -> Recipe:
@@ -50,13 +59,16 @@ def test_unanimous_problems_have_a_smaller_models_answer_as_the_rejected_one(
 ) -> None:
     out, lines = tmp_path / "out", list[str]()
     plain = rows_of(build(recipe_of(answers, None), out), "candidates")
-    before, other = len(answers.requests), small(answers)
+    before, dying, other = len(answers.requests), small(answers, kind=Dies), small(answers)
+    with pytest.raises(EngineError):
+        build(recipe_of(answers, dying), out, shard_rows=9, shards_in_flight=1)
     recipe = recipe_of(answers, other)
     data = build(recipe, out, say=lines.append, shard_rows=9)
     assert len(answers.requests) == before, "the smaller model alone is asked"
     problems, pairs = rows_of(data, "candidates"), rows_of(data, "algebra", "train_prefs")
     unanimous = {one for one, row in problems.items() if is_unanimous(row)}
-    assert other.asked() == len(unanimous) > 3
+    seeds = [seed for one in (dying, other) for _, seed in one.requests]
+    assert len(seeds) == len(set(seeds)) == len(unanimous) > dying.asked() == 3, "nothing is asked twice"
 
     kinds = {one: row["pair_kind"] for one, row in problems.items()}
     for one, row in problems.items():
@@ -111,7 +123,7 @@ def test_unanimous_problems_have_a_smaller_models_answer_as_the_rejected_one(
 
     another = small(answers, "another")
     build(recipe_of(answers, another), out)
-    assert (len(answers.requests), other.asked(), another.asked()) == (before, asked, asked)
+    assert (len(answers.requests), other.asked(), another.asked()) == (before, asked, len(unanimous))
     assert rows_of(build(recipe, out), "candidates") == problems
     assert (len(answers.requests), other.asked()) == (before, asked), "it comes back without a request"
     with pytest.raises(BadInput, match="chosen is shortest, which is for pairs with a smaller model"):
@@ -142,6 +154,7 @@ build(recipe_of(answers, small(answers, kind=Killed)), Path(sys.argv[3]), shard_
 """
 
 
+@pytest.mark.scale
 def test_a_smaller_model_that_was_killed_is_asked_nothing_twice(answers: Answers, tmp_path: Path) -> None:
     out, log = tmp_path / "out", tmp_path / "asked"
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(answers.model.path), str(out)]
