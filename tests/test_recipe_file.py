@@ -62,7 +62,7 @@ def test_every_option_of_build_has_one_place_and_every_place_an_option() -> None
 
 
 # Values that an option can have where others of its type cannot.
-MODELS = ("model", "solver", "judge", "embedder", "checker", "program")
+MODELS = ("model", "solver", "judge", "embedder", "checker", "program", "rejected_solver")
 FITTING: Mapping[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(MODELS, st.sampled_from(["6", "a/b", f"a/b@{PINNED}"])),
     "tagger": st.sampled_from(["none", "2", "owner/1e3"]),
