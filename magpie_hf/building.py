@@ -40,9 +40,8 @@ from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
 from magpie_hf.selection.first_answers import FirstAnswers
 from magpie_hf.selection.nearest import Nearest
-from magpie_hf.selection.places import Passes
+from magpie_hf.selection.places import Steps, by_engine
 from magpie_hf.selection.selection import KEY, Selection
-from magpie_hf.stage import Stage
 from magpie_hf.stages.embed import EmbedBenchmarks
 from magpie_hf.stages.export import ExportDropped, spec_of
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
@@ -50,8 +49,6 @@ from magpie_hf.store.own_rows import first_rows, keep
 from magpie_hf.store.records import RECORD
 from magpie_hf.store.rows import Made, Published, Rows, in_memory
 from magpie_hf.text.language import tr
-
-Steps = list[list[Stage]]
 
 
 def build(
@@ -62,6 +59,7 @@ def build(
     shards_in_flight: int = 8,
     runner: Callable[[Path, int, int, Report], Local] = Local,
     licence: DataLicence | None = None,
+    calibration: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: None,
     observer: Observer | None = None,
 ) -> dict[str, DatasetDict]:
@@ -77,7 +75,9 @@ def build(
     only for what is missing. shard_rows: rows of a shard. shards_in_flight: how many shards are worked on at
     once. runner: where stages run, in this process (`Local`) or on a cluster (`RayCluster`). None of the
     three changes the rows. licence: of the data, which the card states and publishing takes over; None for
-    CC BY-NC 4.0, or the licence of given problems where that asks for the same. say: called with a line of
+    CC BY-NC 4.0, or the licence of given problems where that asks for the same. calibration: the record of a
+    calibration of the same solver, for the card; None takes the one that an earlier build here was given.
+    say: called with a line of
     text for each finished piece of work. observer: called with every event of `progress.events`, one at a
     time, in the thread where it occurs.
 
@@ -89,6 +89,7 @@ def build(
     local = runner(folder.run, shard_rows, shards_in_flight, notify)
     with _begun(recipe, folder, local, notify, licence) as pipeline:
         recipe = pipeline.recipe
+        folder.keep_calibration(recipe, calibration)
         rows = pipeline.run()
         built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)
@@ -130,6 +131,7 @@ def first_problems(
     count: int,
     take: Callable[[Rows], None],
     *,
+    shard_rows: int = 1,
     runner: Callable[[Path, int, int, Report], Local] = Local,
     licence: DataLicence | None = None,
     observer: Observer | None = None,
@@ -138,8 +140,9 @@ def first_problems(
 
     A build of the same recipe in the folder `out` goes on from there: it accepts the same problems first, and
     asks for nothing of them again. take: called with the rows of each sample, all columns, as soon as it has
-    gone through everything, a dropped one too. The other arguments, and what is raised: as in `build`; and
-    BadInput for the folder of another finished build, which would be one that is not finished afterwards.
+    gone through everything, a dropped one too. shard_rows: where several, they are taken together. The other
+    arguments, and what is raised: as in `build`; and BadInput for the folder of another finished build, which
+    would be one that is not finished afterwards.
     """
     folder, notify = Folder(Path(out).expanduser()), Broadcast(lambda line: None, observer)
     begun = (folder.run / RECORD).is_file()
@@ -149,8 +152,7 @@ def first_problems(
                 f"{folder.path} holds a finished build with other options, or marks that were not built yet;"
                 " a preview would begin to change it: choose another --out, or run the build"
             )
-    # Shards of one row each, so that no row waits for another to be shown.
-    local = runner(folder.run, 1, max(8, count), notify)
+    local = runner(folder.run, shard_rows, max(8, -(-count // shard_rows)), notify)
     with _begun(recipe, folder, local, notify, licence, count, take) as pipeline:
         pipeline.run()
 
@@ -190,7 +192,7 @@ def _begun(
             known = known and folder.provenance["own_problems"]["source"] == recipe.problems.name
         if not (known and licence_in(folder.provenance) == licence):
             folder.keep_provenance(provenance(recipe, licence))
-        if (what := beyond(recipe)) is not None:
+        if most is None and (what := beyond(recipe)) is not None:
             notify(Said(tr("no recipe.yaml is written, as a file cannot say {what}", what=what)))
         for line in contradictions(licence, folder.provenance["models"]):
             notify(Said(line))
@@ -284,8 +286,8 @@ class Pipeline:
     ) -> None:
         self.recipe, self.local, self.folder, self.notify = recipe, local, folder, notify
         self.trial, self.take = trial, take
-        self.samples = _by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
-        self.answers = _by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
+        self.samples = by_engine({domain.key: recipe.samples(domain) for domain in recipe.domains})
+        self.answers = by_engine({domain.key: recipe.answers(domain) for domain in recipe.domains})
         self.whole = {
             column
             for _, steps in recipe.answers(recipe.domains[0])
@@ -483,18 +485,3 @@ class Pipeline:
                 part.joined(features, in_memory("neighbours", features, {"min_neighbor_distance": values}))
             )
         return made
-
-
-def _by_engine(passes: dict[str, Passes]) -> list[tuple[Engine | None, dict[str, Steps]]]:
-    """The passes of all domains, with adjacent passes of one engine merged.
-
-    A pass that needs no engine joins the pass before it.
-    """
-    merged: list[tuple[Engine | None, dict[str, Steps]]] = []
-    for one in zip(*passes.values(), strict=True):
-        engine, steps = one[0][0], {key: part[1] for key, part in zip(passes, one, strict=True)}
-        if merged and engine in (None, merged[-1][0]):
-            merged[-1] = (merged[-1][0], {key: merged[-1][1][key] + steps[key] for key in steps})
-        else:
-            merged.append((engine, steps))
-    return merged

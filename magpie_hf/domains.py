@@ -13,6 +13,7 @@ from typing import Any, Literal
 from magpie_hf.errors import BadInput
 from magpie_hf.models.generation import (
     GENERATION_CONFIG,
+    LEAST_REASONING,
     OF_DOMAIN,
     OF_ORIGINAL,
     VALUES,
@@ -28,6 +29,7 @@ REASONING_TOKENS = 16_384  # of a reasoning model's answer: 4,096 truncate about
 HEADROOM = 1024  # tokens of a prompt besides problem and answer: system text, instruction, rubric
 STEPS = ("response", "candidate")  # the samplings of a domain that are the solver's
 REASONING = "reasoning model"  # where a bound of REASONING_TOKENS comes from
+COLD = 0.2  # the temperature at which a second answer is not always the first one's words
 MOST_ROWS = 10_000_000  # of a domain, in one build
 CANDIDATE = Sampling(temperature=0.8, top_p=0.95, max_tokens=MAX_RESPONSE_TOKENS)
 # min_p of the default sampling: at T 1.1-1.35 the bare tail is noise (usable samples of a small model: 4 %
@@ -221,6 +223,22 @@ def solver_sampling(domains: Iterable[Domain], model: Model) -> tuple[Domain, ..
         return domains
     config = json_of(model, GENERATION_CONFIG)
     return sampled_as(domains, config, model.name, is_reasoning(model), longest(model))
+
+
+def opinion_sampling(domain: Domain, model: Model) -> tuple[Sampling, Sampling]:
+    """How another model is asked for its opinion on a domain's problems: cold and warm.
+
+    Warm is its own sampling of candidates, by its generation_config.json and not the solver's; cold has a
+    temperature of at most COLD, or 0.6 of a reasoning model. Their bound is the solver's, or the larger one
+    of a reasoning model.
+    """
+    bound, origin = domain.candidate.max_tokens, domain.origins_of("candidate")["max_tokens"]
+    bare = replace(domain, candidate=replace(CANDIDATE, max_tokens=bound), origins=())
+    kept = {} if origin == OF_DOMAIN else {"max_tokens": origin}
+    config, reasoning = json_of(model, GENERATION_CONFIG), is_reasoning(model)
+    asked = bare.with_origins("candidate", kept)
+    warm = _sampled_as(asked, config, model.name, reasoning, longest(model)).candidate
+    return replace(warm, temperature=min(warm.temperature, LEAST_REASONING if reasoning else COLD)), warm
 
 
 def sampled_as(

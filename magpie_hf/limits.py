@@ -120,6 +120,15 @@ def check_pairs(
         raise BadInput(f"min_majority_share is {min_majority_share}; give a share from 0 to 1")
 
 
+def check_pairs_checked(pairs_checked: bool, asked: bool) -> None:
+    """pairs_checked: whether opinions bound the pairs. asked: whether anyone is asked for one."""
+    if pairs_checked and not asked:
+        raise BadInput(
+            "pairs are bounded by a checker or by programs, and this build has neither; give --checker or"
+            " --program, or leave out --pairs-checked"
+        )
+
+
 def check_steer(steer: str | None, domains: int, labelled: bool) -> None:
     """steer: see STEER, None for the template's own place.
 
@@ -140,6 +149,20 @@ def check_rl(majority_share: float | None) -> None:
         raise BadInput(
             f"the majority share of the RL problems is {majority_share}; give a share from 0 to 1, such"
             " as 0.6"
+        )
+
+
+def check_chosen(chosen: str, is_asked: bool = True) -> None:
+    """Raises BadInput for another rule of choosing, and for one without the model that it is for.
+
+    is_asked: whether a smaller model writes rejected answers.
+    """
+    if chosen not in ("best", "shortest"):
+        raise BadInput(f"chosen is {chosen!r}; choose best or shortest")
+    if chosen != "best" and not is_asked:
+        raise BadInput(
+            f"chosen is {chosen}, which is for pairs with a smaller model's answer, and there is none; give"
+            " --rejected-solver, too"
         )
 
 

@@ -9,15 +9,17 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain
+from magpie_hf.domains import DOMAINS, MOST_ROWS, Domain, opinion_sampling
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
     LANGUAGES,
     NEAR,
     check_auto_extend,
+    check_chosen,
     check_k,
     check_near,
+    check_pairs_checked,
     check_rl,
     check_sft,
     check_steer,
@@ -34,13 +36,15 @@ from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.own import check_scorer
 from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
 from magpie_hf.selection.selection import Acceptance
-from magpie_hf.stage import Stage, use_of
+from magpie_hf.stage import Stage, fingerprint, use_of
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
+from magpie_hf.stages.delta import BEST, Delta
 from magpie_hf.stages.embed import Embed
 from magpie_hf.stages.export import SHOWN, USED, Export, ExportCandidates, ExportRL, ExportText
 from magpie_hf.stages.instruct import Instruct
+from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
 from magpie_hf.stages.recognise import Recognise
 from magpie_hf.stages.refer import Refer
@@ -71,7 +75,13 @@ class Recipe:
     steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
     where the template has no other. problems: those that one has, in
     place of sampled ones; they are read and pinned here. The solver is then the generator, too, since nothing
-    is sampled. steps: stages of one's own, each at its place.
+    is sampled. steps: stages of one's own, each at its place. checker: answers the problems that have a
+    majority, too, and agrees with it or does not; programmer: writes programs for them, whose output does.
+    Neither votes. pairs_checked: whether correctness pairs are made only where these confirm the majority.
+    rejecter: a smaller model, whose answers are the rejected ones where all candidates are right; chosen: of
+    these candidates, the "best" or the "shortest".
+    objections: whether doubtful problems are looked at again, by the checker, or else the tagger, or else the
+    solver, and those that are called ill-posed are dropped.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -101,6 +111,12 @@ class Recipe:
     steer: str | None = field(default=None, metadata={"later": True})
     problems: OwnProblems | None = field(default=None, metadata={"later": True})
     steps: tuple[Step, ...] = field(default=(), metadata={"later": True})
+    checker: Engine | None = field(default=None, metadata={"later": True})
+    programmer: Engine | None = field(default=None, metadata={"later": True})
+    pairs_checked: bool = field(default=False, metadata={"later": True})
+    rejecter: Engine | None = field(default=None, metadata={"later": True})
+    chosen: str = field(default=BEST, metadata={"later": True})
+    objections: bool = field(default=False, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -116,6 +132,13 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
+        check_pairs_checked(self.pairs_checked, bool(self.checker or self.programmer))
+        check_chosen(self.chosen, self.rejecter is not None)
+        if self.rejecter is not None and self.rejecter.model == self.solver.model:
+            raise BadInput(
+                f"{self.solver.model.name} would write chosen and rejected answers alike; give a smaller"
+                " model as --rejected-solver"
+            )
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
         for domain in self.domains:
@@ -140,10 +163,10 @@ class Recipe:
                     f"{self.generator.model.name} would sample problems, and they are given; give the model"
                     " that answers them as --model, and leave out --solver"
                 )
-            if self.problems.as_given and (self.tagger is not None or self.benchmarks):
+            if self.problems.as_given and (self.tagger is not None or self.benchmarks or self.objections):
                 raise BadInput(
-                    "problems that are taken as they are given are dropped by no tagger and for no benchmark;"
-                    " leave out --problems-as-given, or the tagger and the benchmarks"
+                    "problems that are taken as they are given are dropped by no tagger, for no benchmark and"
+                    " for no objections; leave out --problems-as-given, or the others"
                 )
         self._take_own()
 
@@ -178,13 +201,25 @@ class Recipe:
     @property
     def engines(self) -> list[Engine]:
         """The engines of all roles; an engine of several roles occurs several times."""
-        parts = (self.generator, self.solver, self.tagger, self.embedder, self.scorer.engine)
+        others = (self.checker, self.programmer, self.rejecter)
+        parts = (self.generator, self.solver, self.tagger, self.embedder, *others, self.scorer.engine)
         return [engine for engine in parts if engine is not None]
 
     @property
     def reader(self) -> Engine | None:
         """Compares problems with those of benchmarks that are near in meaning; None where none are found."""
         return (self.tagger or self.solver) if self.embedder is not None and self.benchmarks else None
+
+    @property
+    def opinions(self) -> tuple[str, ...]:
+        """Whose opinions of the majority's answer there are, as in `schema.OPINIONS`."""
+        asked = {CHECKER: self.checker, PROGRAM: self.programmer, OBJECTIONS: self.looker}
+        return tuple(name for name, engine in asked.items() if engine is not None)
+
+    @property
+    def looker(self) -> Engine | None:
+        """Looks at doubtful problems again; None where nobody does."""
+        return (self.checker or self.tagger or self.solver) if self.objections else None
 
     @property
     def pairing(self) -> Pair:
@@ -240,14 +275,48 @@ class Recipe:
             for column, (sampling, k) in named.items()
         ]
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
+        opinions = (self.checker, self.programmer, self.looker)
+        confirm = Confirm(self.opinions, self.reference == USED)
+        confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
+        delta: Places = []
+        if self.rejecter is not None:
+            delta = [("pair", self.rejecter, [[self._delta(domain, self.rejecter)]])]
         places: Places = [
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
+            *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            ("pair", None, [[self.pairing]]),
+            ("" if delta else "pair", None, [[self.pairing], *confirmed]),
+            *delta,
         ]
         return passes_of(places, self.steps)
+
+    def _delta(self, domain: Domain, rejecter: Engine) -> Delta:
+        return Delta(
+            rejecter,
+            opinion_sampling(domain, rejecter.model)[1],
+            self.instruction,
+            self.chosen,
+            self.pairing.min_majority_share,
+            self.pairing.max_length_ratio,
+            self.reference == USED,
+            self.opinions if self.pairs_checked else (),
+            self.verify.limits,
+        )
+
+    @property
+    def votes(self) -> tuple[str, ...]:
+        """What determines the votes on a problem: a fingerprint for each way in which the domains ask."""
+        cold = self.sft == "cold"
+        asked = {
+            fingerprint(
+                *(self.solver.model, self.instruction, self.auto_extend, self.k, self.verify),
+                *(domain.candidate, domain.response if cold else None),
+            )
+            for domain in self.domains
+        }
+        return tuple(sorted(asked))
 
     @property
     def by_role(self) -> dict[str, Engine | None]:
@@ -303,58 +372,32 @@ class Recipe:
         generation = tuple(self.provenance(source).items())
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
+        shown: dict[str, Any] = {"moved": moved, "reference": self.reference, "opinions": self.opinions}
+        chosen = {**shown, "sft": self.sft, "keep_minority": self.keep_minority}
+        chosen["delta"] = self.rejecter is not None
         exports: list[Export] = []
         for side in SIDES if self.held_out.share else SIDES[:1]:
-            exports += [
-                ExportText(
-                    domain.key,
-                    self.held_out,
-                    side,
-                    text,
-                    generation,
-                    moved,
-                    self.sft,
-                    self.keep_minority,
-                    self.reference,
-                    own_columns(self.steps, TEXT_SPLITS, text),
-                )
-                for text in TEXT_SPLITS
-            ]
-            if self.rl_majority_share is not None:
-                exports.append(
-                    ExportRL(
-                        domain.key,
-                        self.held_out,
-                        side,
-                        self.rl_majority_share,
-                        self.instruction,
-                        moved,
-                        first,
-                        self.reference,
-                        own_columns(self.steps, ["rl"], "rl"),
-                    )
-                )
-            exports.append(
-                ExportCandidates(
-                    domain.key,
-                    self.held_out,
-                    side,
-                    moved,
-                    self.sft,
-                    self.keep_minority,
-                    self.reference,
-                    own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG),
-                )
-            )
+            where = domain.key, self.held_out, side
+            for text in TEXT_SPLITS:
+                own = own_columns(self.steps, TEXT_SPLITS, text)
+                exports.append(ExportText(*where, text, generation, own=own, **chosen))
+            if (share := self.rl_majority_share) is not None:
+                own = own_columns(self.steps, ["rl"], "rl")
+                exports.append(ExportRL(*where, share, self.instruction, first=first, own=own, **shown))
+            own = own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG)
+            exports.append(ExportCandidates(*where, own=own, **chosen))
         return exports
 
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
-        for engine in dict.fromkeys((self.generator, self.solver, self.scorer.engine, self.tagger)):
+        chatting = (self.generator, self.solver, self.scorer.engine, self.tagger)
+        for engine in dict.fromkeys((*chatting, self.checker, self.programmer, self.rejecter)):
             if engine is not None:
                 engine.check()
                 chat_of(engine.model)
-        chat_of(self.solver.model).check_solving()
+        for engine in (self.solver, self.checker, self.programmer, self.rejecter):
+            if engine is not None:
+                chat_of(engine.model).check_solving()
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages
         ):

@@ -173,6 +173,36 @@ VERIFY: dict[str, Any] = {
     "mean_num_tokens": Value("float32"),
 }
 
+# checker_answer: the final answer of the checker, another model that saw the problem alone; null without one.
+# checked: whether it is the majority's: "agrees", "differs" or "none"; null where the checker was not asked.
+# checker_responses: its answers, of which the first may settle it.
+SECOND_OPINION: dict[str, Any] = {
+    "checker_answer": Value("string"),
+    "checked": Value("string"),
+    "checker_responses": [RESPONSE],
+}
+
+# What a model wrote when it was asked for programs; null where it was not asked.
+PROGRAM_TEXT: dict[str, Any] = {"program_texts": [RESPONSE]}
+
+# ending: how each program ended: see `programs.sandbox.Ran`; "no_program" where the text held none.
+# program_answer, program_agrees: as checker_answer and checked, of what the programs printed.
+PROGRAM: dict[str, Any] = {
+    "programs": [
+        {
+            "source": Value("string"),
+            "output": Value("string"),
+            "ending": Value("string"),
+            "error": Value("string"),
+        }
+    ],
+    "program_answer": Value("string"),
+    "program_agrees": Value("string"),
+}
+
+# objections: how many of three looks call a problem ill-posed; null where it was not looked at again.
+OBJECTIONS: dict[str, Any] = {"objections": Value("int32"), "objection_responses": [RESPONSE]}
+
 # reference_answer: the final answer of the reference; null where there is none, and then so are the others.
 # reference_agrees: whether the majority's answer equals it; null without a majority, or where that is not
 #   decided.
@@ -197,12 +227,18 @@ SCORE: dict[str, Any] = {
 }
 
 # chosen_index, rejected_index: positions in `candidates`; null without a pair, and then pair_reason says why.
+#   In a delta pair rejected_index is null, since rejected is `rejected_response`.
 PAIR: dict[str, Any] = {
     "chosen_index": Value("int32"),
     "rejected_index": Value("int32"),
     "pair_kind": Value("string"),
     "pair_reason": Value("string"),
 }
+
+# rejected_response: an answer of a smaller model; null where it was not asked.
+# rejected_agrees: whether its final answer is the majority's, or the reference where that is used; null where
+#   that is not decided.
+REJECTED: dict[str, Any] = {"rejected_response": RESPONSE, "rejected_agrees": Value("bool")}
 
 MESSAGE: dict[str, Any] = {"role": Value("string"), "content": Value("string")}
 
@@ -317,6 +353,21 @@ CANDIDATES_CONFIG = "candidates"
 # The columns that follow the others, in a domain's splits and in `candidates`, where problems were given with
 # reference answers.
 WITH_REFERENCE: dict[str, Any] = {name: REFERRED[name] for name in ("reference_answer", "reference_agrees")}
+# Those that follow where a model or programs were asked for their opinion, also in `<domain>_rl`.
+OPINIONS: dict[str, dict[str, Any]] = {
+    "checker": {name: SECOND_OPINION[name] for name in ("checker_answer", "checked")},
+    "program": {name: PROGRAM[name] for name in ("program_answer", "program_agrees")},
+    "objections": {"objections": OBJECTIONS["objections"]},
+}
+# The same where a smaller model's answers are rejected ones.
+WITH_DELTA: dict[str, dict[str, Any]] = {
+    "texts": {"rejected_agrees": Value("bool")},
+    CANDIDATES_CONFIG: {
+        "rejected_response": Value("string"),
+        "rejected_tokens": Value("int32"),
+        "rejected_agrees": Value("bool"),
+    },
+}
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 RL_SUFFIX = "_rl"  # of the configuration of a domain's RL problems
 # Names of other files, folders and configurations of a build, which no domain can have.

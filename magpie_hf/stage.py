@@ -21,8 +21,9 @@ Batch = dict[str, list[Any]]
 class Stage(ABC):
     """A frozen dataclass that maps a batch to the same batch with more columns.
 
-    A batch is a dict of plain lists. `reads` names the columns that the stage depends on; `adds` names those
-    that it makes, with their Arrow types. Rows with a reason in `dropped` pass through with nulls.
+    A batch is a dict of plain lists. `reads` names the columns that the stage depends on, `reads_too` those
+    that not every recipe makes; `adds` names those that it makes, with their Arrow types. Rows with a reason
+    in `dropped` pass through with nulls.
 
     Two stages are equal exactly if they turn the same rows into the same rows. `version` goes up when the
     same fields give other rows. A field that only says where the work is done is declared with
@@ -35,6 +36,7 @@ class Stage(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reads: ClassVar[tuple[str, ...]]
+    reads_too: ClassVar[tuple[str, ...]] = ()
 
     @property
     def label(self) -> str:

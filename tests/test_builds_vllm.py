@@ -22,6 +22,8 @@ from conftest import FAST, ROOT, outlived
 from magpie_hf import chat_of, resolve
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.engines import journal
+from magpie_hf.errors import BadInput
+from magpie_hf.programs.sandbox import Sandbox
 from magpie_hf.progress.captured_output import LEVEL
 from magpie_hf.progress.speed import read as read_speed
 from magpie_hf.store.records import read_record
@@ -343,3 +345,30 @@ def results(out: Path) -> dict[str, str]:
         for column in {"solutions", "candidates"} & set(table.column_names):
             found |= {one["request"]: one["text"] for row in table[column] for one in row or ()}
     return found
+
+
+def test_a_checker_programs_and_looks(tiny_model: Path, tmp_path: Path) -> None:
+    """The tiny model in all roles: it agrees with itself now and then, and writes no program."""
+    try:
+        Sandbox.found()
+    except BadInput as refusal:  # as the build would say it
+        pytest.skip(str(refusal))
+    model = str(tiny_model)
+    options = ["--model", model, "--tagger", "none", "--dtype", "float32", "--kv-cache-gb", "0.5"]
+    short = ["--max-tokens", "256", "--max-model-len", "4096", "--k", "5", "--rl-majority-share", "0.3"]
+    asked = ["--checker", model, "--program", model, "--objections", "--pairs-checked"]
+    command = ["-m", "magpie_hf", "build", "--domains", "algebra", "--count", "12", "--out", "out"]
+    run(*command, *options, *short, *asked, cwd=tmp_path, codes=(OK, INCOMPLETE))
+    out, cache = str(tmp_path / "out"), str(tmp_path / "cache")
+    problems = [row for split in load_dataset(out, "candidates", cache_dir=cache).values() for row in split]
+    checked = {row["id"]: row["checked"] for row in problems}
+    assert {"agrees", "differs"} <= set(checked.values())
+    for row in problems:
+        assert (row["checked"] is None) == (row["program_agrees"] is None) == (row["majority_answer"] is None)
+        assert row["program_agrees"] in (None, "none")
+        assert row["pair_kind"] != "correctness" or row["checked"] == "agrees"
+        assert row["objections"] in (None, 0), "such a model gives no verdict"
+    rewarded = load_dataset(out, "algebra_rl", cache_dir=cache)
+    assert all(row["checked"] == "agrees" for split in rewarded.values() for row in split)
+    again = run(*command, *options, *short, *asked, cwd=tmp_path, codes=(OK, INCOMPLETE))
+    assert "trial answers" not in again

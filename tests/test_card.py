@@ -44,7 +44,16 @@ from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
-from magpie_hf.schema import CANDIDATES, PUBLISHED, RL, WITH_REFERENCE
+from magpie_hf.review.calibration.record import Summary
+from magpie_hf.schema import (
+    CANDIDATES,
+    CANDIDATES_CONFIG,
+    OPINIONS,
+    PUBLISHED,
+    RL,
+    WITH_DELTA,
+    WITH_REFERENCE,
+)
 from magpie_hf.selection import reasons
 from magpie_hf.store.splits import rows_of
 
@@ -835,10 +844,12 @@ def test_every_reason_and_every_column_has_a_meaning_in_both_languages() -> None
     english, japanese = (card.words(language) for language in ("en", "ja"))
     assert set(reasons.REASONS) == set(japanese["reasons"]) == set(english["reasons"])
     assert _shape(english) == _shape(japanese)
+    opinions = [name for columns in OPINIONS.values() for name in columns]
     for words in (english, japanese):
         assert {kind: list(meanings) for kind, meanings in words["columns"].items()} == {
-            "domain": [*PUBLISHED, *WITH_REFERENCE], "candidates": [*CANDIDATES, *WITH_REFERENCE],
-            "rl": list(RL),
+            "domain": [*PUBLISHED, *WITH_REFERENCE, *WITH_DELTA["texts"], *opinions],
+            "candidates": [*CANDIDATES, *WITH_REFERENCE, *WITH_DELTA[CANDIDATES_CONFIG], *opinions],
+            "rl": [*RL, *opinions],
         }  # fmt: skip
     assert all(re.search("[ぁ-んァ-ヶ一-龠]", meaning) for meaning in japanese["reasons"].values())
 
@@ -942,6 +953,20 @@ def test_a_name_and_a_citation_of_its_own(contents: card.Contents) -> None:
 
 
 @pytest.mark.usefixtures("plotless")
+def test_what_a_calibration_says_of_the_labels(contents: card.Contents) -> None:
+    numbers = Summary(0.5, 200, 150, 125, "ada/sums").to_card()
+    known = with_provenance(contents, calibration=numbers, opinions=["checker"])
+    text, japanese = (" ".join(text_of(known, language=one).split()) for one in ("en", "ja"))
+    assert (
+        "share of at least 0.5 were right in **83 %** (77 to 88) of 150 cases when the same solver answered"
+        " 200 problems with known answers (ada/sums)." in text
+    )
+    assert "150 問のうち **83 %**(77〜88 %)が正解でした" in japanese
+    for one, word in ((text, "calibration"), (japanese, "較正")):
+        assert f"| {word} | 200 | 125 (62.5%) | 25 (12.5%) | 50 (25.0%) |" in one
+    assert "known answers" not in text_of(contents)
+
+
 def test_a_part_of_a_build_says_so(contents: card.Contents) -> None:
     part = {"algebra": (24, 1000), "geometry": (24, 24)}
     english, japanese = (

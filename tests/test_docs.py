@@ -218,6 +218,7 @@ def test_enough_commands_are_shown_of_every_kind() -> None:
         "sweep",
         "recipe",
         "preview",
+        "calibrate",
         "diff",
     }
     assert set(shown) == commands

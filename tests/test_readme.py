@@ -129,7 +129,8 @@ def test_every_reason_has_its_meaning() -> None:
         "broken_characters",
         "language",
     }
-    assert set(SAMPLES) == {rule.reason for rule in RULES} | by_text | filtered
+    answered = {"ill_posed"}
+    assert set(SAMPLES) == {rule.reason for rule in RULES} | by_text | filtered | answered
     assert all(f"`{name}`" in TEXT["docs/filtering.md"] for name in PRESETS)
 
 
@@ -226,6 +227,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "手持ちの問題": ("own-problems", ()),
     "問題の採用": ("filtering", ()),
     "答えとペア": ("answers", ()),
+    "ラベルの確かさ": ("labels", ()),
     "独自の工程": ("own-steps", ()),
     "見積もり": ("cost", ()),
     "複数の GPU": ("scale-out", ("Quantised models", "vLLM's own arguments", "Several machines: endpoints")),

@@ -62,8 +62,9 @@ def test_every_option_of_build_has_one_place_and_every_place_an_option() -> None
 
 
 # Values that an option can have where others of its type cannot.
+MODELS = ("model", "solver", "judge", "embedder", "checker", "program", "rejected_solver")
 FITTING: Mapping[str, st.SearchStrategy[Any]] = {
-    **dict.fromkeys(("model", "solver", "judge", "embedder"), st.sampled_from(["6", "a/b", f"a/b@{PINNED}"])),
+    **dict.fromkeys(MODELS, st.sampled_from(["6", "a/b", f"a/b@{PINNED}"])),
     "tagger": st.sampled_from(["none", "2", "owner/1e3"]),
     "languages": st.lists(st.sampled_from(["en", "no", "ja", "or"]), min_size=1, max_size=3, unique=True),
     "domains": st.lists(st.sampled_from(list(DOMAINS)), min_size=1, max_size=3, unique=True),

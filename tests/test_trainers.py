@@ -23,6 +23,7 @@ from conftest import ROOT, Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
 from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.model import resolve
 
 pytestmark = pytest.mark.trainers
@@ -33,10 +34,12 @@ Row = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, DatasetDict]]:
-    """A build of two domains with RL problems: its folder, and its datasets."""
+    """A build of two domains with RL problems and delta pairs: its folder, and its datasets."""
     out = tmp_path_factory.mktemp("built") / "out"
-    answers = Answers(resolve(str(demo_model)), answers=3)
-    return out, build(replace(small_recipe(answers, count=24, k=5), rl_majority_share=0.3), out)
+    answers = Answers(resolve(str(demo_model)), answers=2)
+    smaller = Answers(replace(answers.model, name="other/small"), salt="small", answers=3)
+    recipe = replace(small_recipe(answers, count=24, k=5), rl_majority_share=0.3)
+    return out, build(replace(recipe, rejecter=FakeEngine(smaller.model, smaller)), out)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,11 @@ def test_sft_trains_on_every_conversation(trained: Row, said: dict[str, list[lis
     assert 10 < trained["sft"]["losses"][0] < 12, (
         "random weights find all 49,152 tokens as likely, which is 10.8"
     )
+
+
+def test_pairs_of_every_kind_are_trained_on(built: tuple[Path, dict[str, DatasetDict]]) -> None:
+    pairs = built[1]["default"]["train_prefs"]
+    assert set(pairs["pair_kind"]) == {"correctness", "score", "delta"}
 
 
 def test_dpo_trains_on_every_pair(trained: Row, said: dict[str, list[list[str]]]) -> None:

@@ -50,10 +50,10 @@ def version(folder: Path) -> str:
 
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
-    "data", "domains", "embedder", "examples", "provenance", "generator", "languages", "licence", "metadata",
-    "models", "own", "plots", "problems", "reader", "repo", "reviewed", "scorer", "shown_splits", "solver",
-    "tables", "tagger",
-    "thinking", "title", "unfinished", "uses", "words", "words_place",
+    "calibration", "checker", "data", "domains", "embedder", "examples", "provenance", "generator",
+    "languages", "licence", "metadata", "models", "own", "plots", "problems", "programmer", "reader",
+    "rejecter", "repo", "reviewed", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
+    "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -198,9 +198,10 @@ def _variables(
     `provenance.provenance`; domains: of the provenance, those with samples; problems: their number;
     languages: ISO 639-1; licence: of the data; unfinished: (domain, problems, target), empty for a finished
     build; reviewed: how many rows people read, how many of these are good, the bounds of that share (95 %,
-    as percentages), and whether they are enough to state it, or none; models: of the provenance, with
-    licences; generator, solver, tagger, embedder, reader: the model of each step, or none; scorer: its title,
-    and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
+    as percentages), and whether they are enough to state it, or none; calibration: the numbers of
+    `calibration.record.Summary.to_card`, or none; models: of the provenance, with licences; generator,
+    solver, tagger, embedder, reader, checker, programmer, rejecter: the model of each step, or none; scorer:
+    its title, and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
     configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
     to test with, or none; thinking: whether a text holds thinking;
     tables: each as Markdown, by name; examples: one quoted row of each domain; words: the words of the
@@ -228,6 +229,7 @@ def _variables(
             or provenance["languages"]
         ),
         "licence": licence_in(provenance),
+        "calibration": provenance.get("calibration"),
         "reviewed": _reviewed(provenance.get("reviewed")),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
@@ -236,6 +238,9 @@ def _variables(
         "solver": by_step["answers"],
         "tagger": by_step.get("labels"),
         "embedder": by_step.get("embeddings"),
+        "checker": by_step.get("checks"),
+        "programmer": by_step.get("programs"),
+        "rejecter": by_step.get("rejected"),
         "reader": by_step.get("comparisons"),
         "scorer": provenance["scorer"],
         "data": {config: list(splits) for config, splits in contents.configs.items()},

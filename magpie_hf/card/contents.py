@@ -101,7 +101,7 @@ class Contents:
                     )
                 one.scores += [score for score in scores if score is not None]
                 one.majority_shares += [row["majority_share"]] if row["majority_share"] is not None else []
-                if row["pair_kind"] is not None:
+                if row["rejected_index"] is not None:
                     score_gap = scores[row["chosen_index"]] - scores[row["rejected_index"]]
                     one.score_gaps.setdefault(row["pair_kind"], []).append(score_gap)
         return seen

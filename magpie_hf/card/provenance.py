@@ -56,6 +56,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             "reads": recipe.scorer.read,
             "objectives": list(recipe.scorer.names),
         },
+        **({"opinions": list(recipe.opinions)} if recipe.opinions else {}),
         **({"own": own} if (own := own_code(recipe)) else {}),
         "domains": [
             {
@@ -101,6 +102,8 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             "min_score_gap": recipe.pairing.min_score_gap,
             "min_correctness_score_gap": recipe.pairing.min_correctness_score_gap,
             "max_length_ratio": recipe.pairing.max_length_ratio,
+            **({"checked": True} if recipe.pairs_checked else {}),
+            **({"delta": recipe.chosen} if recipe.rejecter else {}),
         },
         "rl_majority_share": recipe.rl_majority_share,
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
@@ -192,6 +195,10 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "labels": recipe.tagger,
         "embeddings": recipe.embedder,
         "comparisons": recipe.reader,
+        "checks": recipe.checker,
+        "programs": recipe.programmer,
+        "rejected": recipe.rejecter,
+        "looks": recipe.looker,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS, WITH_REFERENCE
+from magpie_hf.stages.delta import DELTA
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.stages.take import WITHDRAWN
 from magpie_hf.store.rows import Published, Rows
@@ -106,6 +107,8 @@ class Answers:
     over the problems that have one; None without any. unknown_pairs: pairs of answers that could not be
     compared. solutions: SFT rows by `answer_checked`. references: problems with a reference answer by what
     the vote says of it: "agrees", "differs", "undecided" or "no majority"; empty without references.
+    opinions: by "checker" and "program", problems by what it says of the majority's answer: "agrees",
+    "differs" or "none"; empty without such a model.
     """
 
     kinds: dict[str, int]
@@ -114,6 +117,7 @@ class Answers:
     unknown_pairs: int
     solutions: dict[str, int]
     references: dict[str, int] = field(default_factory=dict)
+    opinions: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def line(self) -> str:
         """The votes in one line of text."""
@@ -145,6 +149,15 @@ class Answers:
                 )
                 + _reasons({name: count for name, count in self.references.items() if name != "agrees"})
             )
+        for who, counts in self.opinions.items():
+            said = {"agrees": counts.get("agrees", 0), "count": sum(counts.values())}
+            line = (
+                tr("the checker agrees with {agrees:,} of {count:,} majorities", **said)
+                if who == "checker"
+                else tr("programs agree with {agrees:,} of {count:,} majorities", **said)
+            )
+            others = {name: count for name, count in counts.items() if name != "agrees"}
+            parts.append(line + _reasons(others))
         return "; ".join(parts)
 
 
@@ -153,16 +166,24 @@ class Pairs:
     """The pairs of one domain, in numbers.
 
     score_gaps: by kind, sorted. longer: pairs whose chosen answer has more tokens. lost: problems without a
-    pair, by reason.
+    pair, by reason. delta: pairs with a smaller model's answer, which has no score, by whether it is right:
+    "agrees", "differs" or "undecided".
     """
 
     score_gaps: dict[str, tuple[float, ...]]
     longer: int
     lost: dict[str, int]
+    delta: dict[str, int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
-        return sum(map(len, self.score_gaps.values()))
+        return sum(self.kinds.values())
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """The number of pairs of each kind that there is."""
+        scored = {kind: len(score_gaps) for kind, score_gaps in self.score_gaps.items()}
+        return {**scored, DELTA: sum(self.delta.values())} if self.delta else scored
 
     @property
     def longer_share(self) -> float | None:
@@ -183,6 +204,8 @@ class Pairs:
             )
             for kind, score_gaps in self.score_gaps.items()
         ]
+        if self.delta:
+            kinds.append(f"{self.kinds[DELTA]:,} {DELTA}{_reasons(self.delta)}")
         parts = [tr("{count:,} pairs", count=self.count) + (": " if kinds else "") + ", ".join(kinds)]
         if self.longer_share is not None:
             parts.append(tr("chosen is longer in {share:.0%}", share=self.longer_share))
@@ -260,6 +283,7 @@ def over_domains(data: Mapping[str, Mapping[str, RowsOf]], domains: Iterable[str
     return {name: rows for name, rows in found.items() if rows}
 
 
+VERDICTS = {"checker": "checked", "program": "program_agrees"}  # the columns of what these models say
 # The columns in which a domain's numbers are counted: of all samples, and of the configuration `candidates`.
 FILTERED = ("accepted_as", "dropped", "tags", "contaminated_by")
 COUNTED = (
@@ -273,13 +297,17 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
     """The numbers of each domain, counted in the published rows; those of its samples are given."""
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
-        more = tuple(WITH_REFERENCE) if set(WITH_REFERENCE) <= set(split.features) else ()
+        optional = (*WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens")
+        more = tuple(column for column in optional if column in split.features)
         for row in rows_of(split, (*COUNTED, *more)):
             counts[row["domain"]].add(row)
     return {
         domain: _tally(domain, samples[domain], count, data.get(domain, {}))
         for domain, count in counts.items()
     }
+
+
+_SAID = {True: "agrees", False: "differs", None: "undecided"}
 
 
 class _Counts:
@@ -307,8 +335,14 @@ class _Counts:
         self.majorities += row["majority_answer"] is not None
         if row.get("reference_answer") is not None:
             self.of["references"][_referred(row)] += 1
+        for who, column in VERDICTS.items():
+            if row.get(column) is not None:
+                self.of[who][row[column]] += 1
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
+        elif row["pair_kind"] == DELTA:
+            self.of["delta"][_SAID[row["rejected_agrees"]]] += 1
+            self.longer += tokens[row["chosen_index"]] > row["rejected_tokens"]
         else:
             chosen, rejected = row["chosen_index"], row["rejected_index"]
             self.score_gaps[row["pair_kind"]].append(scores[chosen] - scores[rejected])
@@ -319,7 +353,7 @@ def _referred(row: Mapping[str, Any]) -> str:
     """What the vote says of a problem's reference answer."""
     if row["majority_answer"] is None:
         return "no majority"
-    return {True: "agrees", False: "differs", None: "undecided"}[row["reference_agrees"]]
+    return _SAID[row["reference_agrees"]]
 
 
 def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, Split]) -> Tally:
@@ -345,12 +379,19 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     solutions = {word: checked[word] for word in CHECKED.values() if checked[word]}
     answers = Answers(
-        of.get("kinds", {}), counts.majorities, mean, counts.unknown, solutions, of.get("references", {})
+        of.get("kinds", {}),
+        counts.majorities,
+        mean,
+        counts.unknown,
+        solutions,
+        of.get("references", {}),
+        {who: of[who] for who in VERDICTS if who in of},
     )
     pairs = Pairs(
         {kind: tuple(sorted(values)) for kind, values in sorted(counts.score_gaps.items())},
         counts.longer,
         of.get("lost", {}),
+        of.get("delta", {}),
     )
     return Tally(funnel, answers, pairs)
 

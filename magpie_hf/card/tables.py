@@ -14,9 +14,18 @@ from datasets import Features
 
 from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
-from magpie_hf.card.stats import Tokens
+from magpie_hf.card.stats import VERDICTS, Answers, Tokens
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES, SOLVABILITIES
-from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, PUBLISHED, RL, TEXT_SPLITS, WITH_REFERENCE
+from magpie_hf.schema import (
+    CANDIDATES,
+    CANDIDATES_CONFIG,
+    OPINIONS,
+    PUBLISHED,
+    RL,
+    TEXT_SPLITS,
+    WITH_DELTA,
+    WITH_REFERENCE,
+)
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.store.splits import ParquetSplit
 
@@ -28,7 +37,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 NAMES = (
     "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
-    "pairs", "steps", "licences", "sampling", "own", "versions", "columns", "candidate_columns", "rl_columns",
+    "known", "pairs", "delta", "steps", "licences", "sampling", "own", "versions", "columns",
+    "candidate_columns", "rl_columns",
 )  # fmt: skip
 
 
@@ -186,6 +196,32 @@ class _Tables:
         return self._table("references", rows) if self._has_references else ""
 
     @property
+    def known(self) -> str:
+        """What is known of the majorities, by who says it; "" where nothing but the votes does."""
+        opinions = [who for who in self.provenance.get("opinions", ()) if who in VERDICTS]
+        rows = []
+        for key, one in self.numbers.items():
+            votes = {"agrees": one.answers.majorities, "none": _undecided(one.answers)}
+            said = {"votes": votes, **{who: one.answers.opinions.get(who, {}) for who in opinions}}
+            rows += [
+                [code(key), self.words["known"][who], _n(sum(counts.values())), *_parts(counts, who)]
+                for who, counts in said.items()
+            ]
+        if (found := self.provenance.get("calibration")) is not None:
+            right, labels = found["right"], found["labels"]
+            verdicts = {"agrees": right, "differs": labels - right, "none": found["problems"] - labels}
+            who = "calibration"
+            rows.append(
+                [
+                    self.words["known_answers"],
+                    self.words["known"][who],
+                    _n(found["problems"]),
+                    *_parts(verdicts, who),
+                ]
+            )
+        return self._table("known", rows) if opinions else ""
+
+    @property
     def _has_references(self) -> bool:
         return self.provenance.get("own_problems", {}).get("answer") is not None
 
@@ -199,6 +235,23 @@ class _Tables:
             cell for kind in ("correctness", "score") for cell in _score_gaps(one.score_gaps.get(kind, ()))
         ]
         return [code(key), _n(one.count), *kinds, _share(one.longer_share)]
+
+    @property
+    def delta(self) -> str:
+        """What the rejected answers of a smaller model give; "" without such a model."""
+        rows = [
+            [
+                code(key),
+                _n(sum(found.values())),
+                *(_n(found.get(kind, 0)) for kind in ("differs", "agrees", "undecided")),
+            ]
+            for key, found in ((key, one.pairs.delta) for key, one in self.numbers.items())
+        ]
+        return self._table("delta", rows) if self._has_delta else ""
+
+    @property
+    def _has_delta(self) -> bool:
+        return "delta" in self.provenance["pairing"]
 
     @property
     def steps(self) -> str:
@@ -286,18 +339,28 @@ class _Tables:
 
     @property
     def columns(self) -> str:
-        return self._columns("domain", self._with_reference(PUBLISHED), TEXT_SPLITS)
+        return self._columns("domain", self._with_more(PUBLISHED, "texts"), TEXT_SPLITS)
 
     @property
     def candidate_columns(self) -> str:
-        return self._columns("candidates", self._with_reference(CANDIDATES), (CANDIDATES_CONFIG,))
+        return self._columns(
+            "candidates", self._with_more(CANDIDATES, CANDIDATES_CONFIG), (CANDIDATES_CONFIG,)
+        )
 
-    def _with_reference(self, features: Features) -> Features:
-        return Features({**features, **WITH_REFERENCE}) if self._has_references else features
+    def _with_more(self, features: Features, of: str) -> Features:
+        referred = WITH_REFERENCE if self._has_references else {}
+        rejected = WITH_DELTA[of] if self._has_delta else {}
+        return Features({**features, **referred, **rejected, **self._opinions})
+
+    @property
+    def _opinions(self) -> dict[str, Any]:
+        return {
+            name: kind for who in self.provenance.get("opinions", ()) for name, kind in OPINIONS[who].items()
+        }
 
     @property
     def rl_columns(self) -> str:
-        return self._columns("rl", RL, ("rl",))
+        return self._columns("rl", Features({**RL, **self._opinions}), ("rl",))
 
     def _columns(self, kind: str, features: Features, splits: Sequence[str]) -> str:
         """Columns with their types and meanings, and behind them those of one's own in these splits."""
@@ -352,6 +415,22 @@ def _tokens(count: Tokens | None) -> str:
     return (
         NONE if count is None else f"{count.sum:,} / {count.mean:,.1f} / {count.median:,.1f} / {count.p95:,}"
     )
+
+
+def _undecided(answers: Answers) -> int:
+    """Problems that ask for one answer and have no majority."""
+    return answers.kinds.get("answer", 0) + answers.kinds.get("none", 0) - answers.majorities
+
+
+def _parts(counts: Mapping[str, int], who: str) -> list[str]:
+    """How many agree, differ and say nothing, each with its share; votes differ from nothing."""
+    whole = sum(counts.values())
+    return [
+        NONE
+        if not whole or (who == "votes" and name == "differs")
+        else f"{counts.get(name, 0):,} ({counts.get(name, 0) / whole:.1%})"
+        for name in ("agrees", "differs", "none")
+    ]
 
 
 def _share(value: float | None) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from magpie_hf.cli import menu
 from magpie_hf.cli.commands import (
     build,
+    calibrate,
     diff,
     plan,
     preview,
@@ -38,7 +39,7 @@ from magpie_hf.text.terminal import encodable, open_missing_streams
 if TYPE_CHECKING:
     from magpie_hf.recipe_file.reading import RecipeFile
 
-COMMANDS = (build, plan, preview, status, show, report, review, diff, sweep, publish, recipe)
+COMMANDS = (build, plan, preview, calibrate, status, show, report, review, diff, sweep, publish, recipe)
 
 
 def parser() -> Parser:

@@ -30,6 +30,7 @@ from magpie_hf.dataset import legacy
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.recipe import Recipe
+from magpie_hf.review.calibration.record import KEPT, fits, keep, kept, summary_of
 from magpie_hf.review.marks import bad_rows, kept_marks
 from magpie_hf.review.precision import precision
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
@@ -258,7 +259,7 @@ class Folder:
             [one.dropped.content for one in built if one.dropped],
             card.VERSION,
             asdict(licence_in(self.provenance)),
-            *([said] if (said := self.provenance.get("reviewed")) else []),
+            *(said for name in ("reviewed", "calibration") if (said := self.provenance.get(name))),
             *([own["source"]] if (own := self.provenance.get("own_problems")) else []),
         )
         files: dict[str, int] = record.get("files", {})
@@ -404,7 +405,7 @@ class Folder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the rows were made, and how many of them people read, by the marks that are kept here now.
+        """How the rows were made, how many of them people read, and what a calibration says of their labels.
 
         Raises BadInput where that cannot be read, or has another format.
         """
@@ -413,7 +414,21 @@ class Folder:
             raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
         for share in precision(kept_marks(self.run).values())["all"].values():
             provenance["reviewed"] = {"read": share.read, "good": share.right}
+        if (record := kept(self.run)) is not None:
+            least = provenance["pairing"]["min_majority_share"]
+            if (numbers := summary_of(record, least).to_card()) is not None:
+                provenance["calibration"] = numbers
         return provenance
+
+    def keep_calibration(self, recipe: Recipe, record: Mapping[str, Any] | None) -> None:
+        """Keep the record of a calibration for the card; None keeps the one here, if it is of this solver."""
+        if record is not None:
+            keep(self.run, record)
+        elif (here := kept(self.run)) is not None and not fits(here, recipe.votes):
+            LOG.warning(
+                "%s is of another solver or sampling, so it is removed; give --calibration", self.run / KEPT
+            )
+            (self.run / KEPT).unlink()
 
     @property
     def knows_provenance(self) -> bool:

@@ -24,7 +24,7 @@ from magpie_hf.store.splits import ParquetSplit
 from magpie_hf.text.language import tr
 
 # Of the provenance: what two builds that are joined may differ in.
-_OWN = ("domains", "recipe", "versions", "format", "reviewed")
+_OWN = ("domains", "recipe", "versions", "format", "reviewed", "calibration")
 # A data file: config/name.parquet, neither of which leads out of the folder.
 _DATA = re.compile(r"(?!\.)[^/\\\0]+/(?!\.)[^/\\\0]+\.parquet")
 _COUNTS = {one.name for one in fields(Samples)}
@@ -257,6 +257,8 @@ def joined(builds: Sequence[Build], mine: Build, contents: Contents, theirs: Pat
     }
     if read := [one.provenance["reviewed"] for one in builds if "reviewed" in one.provenance]:
         provenance["reviewed"] = {name: sum(one[name] for one in read) for name in ("read", "good")}
+    if any(one.provenance.get("calibration") != mine.provenance.get("calibration") for one in builds):
+        provenance.pop("calibration", None)  # which says nothing of the others' labels
     samples = {domain: Samples(**counts) for one in builds for domain, counts in one.samples.items()}
     domains = [domain["key"] for domain in provenance["domains"]]
     data = {

@@ -20,7 +20,8 @@ VALUES = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 # Without sampling, as where do_sample is false, transformers uses none of these.
 _SAMPLED = ("temperature", "top_p", "top_k", "min_p")
 # The authors of R1 and QwQ ask for 0.5 to 0.7 and 0.95, against endless repetition.
-_LEAST = {"temperature": 0.6, "top_p": 0.95}
+LEAST_REASONING = 0.6
+_LEAST = {"temperature": LEAST_REASONING, "top_p": 0.95}
 _GREEDY = 0.01  # the temperature below which vLLM takes the likeliest token
 _SWITCHES = ("enable_thinking", "reasoning_effort")  # names that chat templates have for whether to think
 

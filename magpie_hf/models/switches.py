@@ -15,7 +15,15 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model, json_of, text_of
 from magpie_hf.models.rendering import tried
 
-ROLES = ("model", "solver", "judge", "tagger")  # those that read a chat template
+ROLES = (
+    "model",
+    "solver",
+    "judge",
+    "tagger",
+    "checker",
+    "program",
+    "rejected",
+)  # those that read a chat template
 # Names for whether to think, or how much, and the values that say not to.
 _THINKING = (
     "enable_thinking", "thinking", "think", "thinking_mode", "thinking_budget", "thinking_effort",

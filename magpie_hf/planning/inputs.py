@@ -56,7 +56,9 @@ from magpie_hf.text.language import tr
 
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
-ANSWERING = (*ANSWERS, "score")  # stages after the filtering
+# Stages that ask other models about the answers, or for others.
+OPINIONS = ("objections", "second_opinion", "write_programs", "delta")
+ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
     "revision", "dtype", "sampling", "instruction_temperature", "instruction_top_p", "instruction_min_p",
@@ -74,6 +76,9 @@ PATIENCE = 5.0  # seconds to wait for the Hub
 _T = TypeVar("_T")
 LOOKING = "magpie-size"  # name of the thread that asks the Hub
 PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
+LOOKS = 3  # at a doubtful problem
+MOST_OPINIONS = 3  # answers of a checker to one problem
+PROGRAMS = 2  # of one problem
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
 
 
@@ -127,14 +132,15 @@ class Sampled(NamedTuple):
 class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
 
-    sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder);
+    sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder, checker,
+    program, rejected);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
     splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
     goes, "" where that is not known; revisions: of the models whose revision is given; given: whether the
-    problems are given, and not sampled.
+    problems are given, and not sampled; objections: as in a Recipe.
     """
 
     domains: tuple[Domain, ...]
@@ -156,6 +162,7 @@ class Outline:
     place: str = ""
     revisions: Mapping[str, str] = field(default_factory=dict)
     given: bool = False
+    objections: bool = False
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -193,6 +200,11 @@ class Outline:
         return "judge" if "judge" in self.sources else "armorm" if self.scorer == ARMORM else "reward"
 
     @property
+    def looker(self) -> str:
+        """The role that looks at doubtful problems again."""
+        return next(role for role in ("checker", "tagger", "solver") if role in self.sources)
+
+    @property
     def stages(self) -> dict[str, str]:
         """The stages that ask a model, in the order of the pipeline, each with its model.
 
@@ -203,13 +215,24 @@ class Outline:
             del roles["instruct"]
         if self.sft == "cold":
             roles["solutions"] = "solver"
-        roles["candidates"] = "solver"
+        roles |= {"candidates": "solver"}
+        if self.objections:
+            roles["objections"] = self.looker
+        roles |= {"second_opinion": "checker", "write_programs": "program"}
+        roles["delta"] = "rejected"
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
     def each(self, stage: str) -> int:
-        """Requests a row."""
-        return self.k if stage in ("candidates", "score") else 1
+        """Requests a row, at most."""
+        each = {
+            "candidates": self.k,
+            "score": self.k,
+            "objections": LOOKS,
+            "second_opinion": MOST_OPINIONS,
+            "write_programs": PROGRAMS,
+        }
+        return each.get(stage, 1)
 
     def bound(self, domain: Domain, stage: str = "candidates") -> int:
         """Tokens of an answer in a domain, at most, with the doublings of a truncated one."""
@@ -241,6 +264,7 @@ class Outline:
         answers = [stage for stage in ANSWERS if stage in stages]
         groups = [[*sampling, *answers]] if together else [*([stage] for stage in sampling), answers]
         joined: list[list[str]] = []
+        groups += [[stage] for stage in OPINIONS if stage in stages]
         for group in (*groups, ["score"]):
             last = joined[-1] if joined else []
             alike = together or not last or (last[-1] in SAMPLING) == (group[0] in SAMPLING)
@@ -289,6 +313,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         place=_place(options, writer),
         revisions=revisions,
         given=options.problems is not None,
+        objections=options.objections,
     )
 
 

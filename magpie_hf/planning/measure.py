@@ -153,7 +153,9 @@ def _warm(recipe: Recipe) -> None:
 def _engines(outline: Outline, recipe: Recipe) -> dict[str, Engine]:
     """The engine of each model, by its repository or folder."""
     found = {outline.sources["model"]: recipe.generator, outline.sources["solver"]: recipe.solver}
-    for role, engine in (("tagger", recipe.tagger), ("embedder", recipe.embedder)):
+    labelling = {"tagger": recipe.tagger, "embedder": recipe.embedder}
+    others = {"checker": recipe.checker, "program": recipe.programmer, "rejected": recipe.rejecter}
+    for role, engine in {**labelling, **others}.items():
         if engine is not None:
             found[outline.sources[role]] = engine
     return found if recipe.scorer.engine is None else {**found, outline.scorer: recipe.scorer.engine}
@@ -342,6 +344,10 @@ _EXAMPLES: dict[str, Callable[[Sequence[Asked]], tuple[Request, ...]]] = {
     "embed": _answers,
     "solutions": _answers,
     "candidates": _candidates,
+    "objections": _candidates,
+    "second_opinion": _answers,
+    "write_programs": _candidates,
+    "delta": _answers,
     "score": _questions,
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.inputs import ANSWERS, Outline
+from magpie_hf.planning.inputs import ANSWERS, OPINIONS, Outline
 from magpie_hf.planning.lengths import Length, fitted
 from magpie_hf.planning.speeds import Speed
 from magpie_hf.planning.workload import Estimates, Examples, Range, Request, assumed, row_words, share_of
@@ -174,11 +174,14 @@ def each_of(examples: Examples, outline: Outline, lengths: Sequence[Sequence[Len
         for stage, of in rows.items()
         if stage in examples and examples.get(of)
     }
+    problems = max(1, len(lengths))
+    opinions = {stage: len(examples[stage]) / problems for stage in OPINIONS if stage in examples}
     first = min(domain.candidate.max_tokens for domain in outline.domains)
     every = [one.tokens for of_problem in lengths for one in of_problem]
     went_on = sum(tokens > first * 2**at for tokens in every for at in range(outline.auto_extend))
     more = 1 + went_on / max(1, len(every))
     return {
+        **opinions,
         **{stage: outline.each(stage) * more for stage in ANSWERS if stage in examples},
         **{stage: each * (more if stage == "score" else 1) for stage, each in found.items()},
     }

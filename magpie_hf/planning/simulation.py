@@ -25,6 +25,7 @@ MOST_REQUESTS = 4_000
 CPU_AFTER = {
     "instruct": ("clean", "signature", "decontaminate"),
     "candidates": ("verify",),
+    "write_programs": ("run_programs",),
     "score": ("pair",),
 }
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.inputs import ANSWERING, ANSWERS, SAMPLING, Outline
+from magpie_hf.planning.inputs import ANSWERING, ANSWERS, LOOKS, PROGRAMS, SAMPLING, Outline
 from magpie_hf.planning.lengths import BETWEEN, Law
 from magpie_hf.run.status import StageStatus, status
 from magpie_hf.store.records import read_record, stage_record
@@ -29,7 +29,18 @@ SPREAD = (0.65, 1.0, 1.35)  # times the assumed lengths
 YIELD = (0.30, 0.50, 0.75)  # share of the samples that is accepted
 PAIRS = (0.30, 0.55, 0.80)  # share of the problems with two complete candidates that gives a pair
 AGREEING = (0.60, 0.75, 0.90)  # share of the complete answers that the majority does not speak against
-AROUND = {"instruct": 110, "tag": 1650, "solutions": 70, "score": 140}  # prompt tokens beside the texts
+AROUND = {
+    "instruct": 110,
+    "tag": 1650,
+    "solutions": 70,
+    "programs": 120,
+    "score": 140,
+}  # prompt tokens beside the texts
+MAJORITIES = 0.85  # share of the problems that have a majority, of which other models are asked
+UNANIMOUS = 0.4  # share of problems whose candidates all agree, where a smaller model is asked
+OPINIONS_EACH = 1.4  # answers of a checker to one of these, who agrees at once with four in five
+PROGRAM, LOOK = Law(350, 0.5), Law(200, 0.5)
+DOUBTFUL = 0.25  # share of the problems without a majority, or that a candidate objects to
 TAGS = 52  # tokens of the tagger's answer
 FINAL = 600  # tokens of a thinking model's answer without its thinking
 BLOCK = 16  # tokens that the prefix cache keeps together
@@ -116,6 +127,13 @@ def assumed(outline: Outline) -> Estimates:
     short, likely, long = (_assumed_examples(outline, factor, thinks) for factor in SPREAD)
     each = {stage: float(outline.each(stage)) for stage in outline.stages}
     each["score"] *= 1 - truncated_of(outline, law)
+    asked = {
+        "objections": LOOKS * DOUBTFUL,
+        "second_opinion": OPINIONS_EACH * MAJORITIES,
+        "write_programs": PROGRAMS * MAJORITIES,
+        "delta": UNANIMOUS,
+    }
+    each |= {stage: count for stage, count in asked.items() if stage in each}
     two = [_problems_with(2, outline, one) for one in reversed(laws)]
     return Estimates(
         (short, likely, long),
@@ -206,6 +224,16 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
             Request(solving, solving, length) for length in law.lengths(outline.bound(first, "solutions"))
         ),
         "candidates": tuple(Request(solving, BLOCK, length) for length in candidates),
+        "objections": tuple(
+            Request(AROUND["programs"] + mean, BLOCK, length)
+            for length in LOOK.times(factor).lengths(outline.bound(first))
+        ),
+        "second_opinion": tuple(Request(solving, solving, length) for length in candidates),
+        "delta": tuple(Request(solving, solving, length) for length in candidates),
+        "write_programs": tuple(
+            Request(AROUND["programs"] + mean, BLOCK, length)
+            for length in PROGRAM.times(factor).lengths(outline.bound(first))
+        ),
         "score": tuple(Request(scoring + length, length + BLOCK, 1) for length in read),
     }
     return {stage: found[stage] for stage in outline.stages}
@@ -378,6 +406,10 @@ _BEFORE = {
     "embed": ("instruct",),
     "solutions": ("instruct",),
     "candidates": ("instruct",),
+    "objections": ("candidates",),
+    "second_opinion": ("candidates",),
+    "write_programs": ("candidates",),
+    "delta": ("candidates",),
     "score": ("candidates",),
 }
 _BOUND = "max_tokens"
@@ -541,7 +573,9 @@ def _differing(
         wanted[name], known[name] = domain.first_token, was.get("first_token")
         wanted["steer"] = outline.steer if outline.steer in ("user", "none") else "default"
         known["steer"] = "none" if was.get("system", "") is None else was.get("place", "default")
-    role = {"instruct": "model", "tag": "tagger", "score": "judge"}.get(stage, "solver")
+    others = {"objections": outline.looker, "second_opinion": "checker", "write_programs": "program"}
+    others["delta"] = "rejected"
+    role = {"instruct": "model", "tag": "tagger", "score": "judge", **others}.get(stage, "solver")
     given = [(name, value) for name, value in outline.chat.get(role, {}).items() if value is not None]
     for which, options in ((wanted, sorted(given)), (known, engine.get("chat_options", ()))):
         which["chat-option"] = ", ".join(f"{name}={value}" for name, value in options) or "default"

@@ -29,13 +29,15 @@ GROUPS: dict[str, str] = {
         " decontaminate require_decontamination min_yield"
     ),
     "answers": "k sft keep_minority",
+    "labels": "checker program objections",
     "pairs": (
         "min_majority_share min_score_gap min_correctness_score_gap max_length_ratio rl_majority_share"
+        " checked=pairs_checked rejected_solver chosen"
     ),
     "test": "share=test_share seed=test_seed",
     "publish": (
         "push public overwrite add tag card_lang card_template model_license license license_name"
-        " license_link"
+        " license_link calibration"
     ),
     "run": (
         "out engine tensor_parallel_size data_parallel_size gpu_memory_utilization kv_cache_gb max_num_seqs"

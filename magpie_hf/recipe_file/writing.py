@@ -64,11 +64,17 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "k": recipe.k,
         "sft": recipe.sft,
         "keep_minority": recipe.keep_minority,
+        "checker": _name(recipe.checker.model) if recipe.checker else None,
+        "program": _name(recipe.programmer.model) if recipe.programmer else None,
         "min_majority_share": recipe.pairing.min_majority_share,
         "min_score_gap": recipe.pairing.min_score_gap,
         "min_correctness_score_gap": recipe.pairing.min_correctness_score_gap,
         "max_length_ratio": recipe.pairing.max_length_ratio,
         "rl_majority_share": recipe.rl_majority_share,
+        "pairs_checked": recipe.pairs_checked or None,
+        "rejected_solver": _name(recipe.rejecter.model) if recipe.rejecter else None,
+        "chosen": recipe.chosen if recipe.rejecter else None,
+        "objections": recipe.objections or None,
         "test_share": recipe.held_out.share,
         "test_seed": recipe.held_out.seed,
     }
@@ -113,7 +119,8 @@ def text_of(said: Mapping[str, Any], not_checked: str = "", bad: int = 0) -> byt
 def beyond(recipe: Recipe) -> str | None:
     """What of a recipe no file can say, as it was made in Python; None where there is nothing."""
     scorer, model = recipe.scorer, recipe.generator.model
-    chatting = [recipe.solver, *([recipe.tagger] if recipe.tagger else [])]
+    others = (recipe.tagger, recipe.checker, recipe.programmer, recipe.rejecter)
+    chatting = [recipe.solver, *(engine for engine in others if engine is not None)]
     rating = [recipe.embedder] if recipe.embedder else []
     if isinstance(scorer, Judge):
         plain: Judge | RewardModel = Judge(scorer.engine, read=scorer.read)
@@ -218,6 +225,7 @@ def _path(path: str) -> str:
 def _chat(recipe: Recipe) -> dict[str, Any]:
     """Values of chat templates' switches, each for its role."""
     engines = {"model": recipe.generator, "solver": recipe.solver, "tagger": recipe.tagger}
+    engines |= {"checker": recipe.checker, "program": recipe.programmer, "rejected": recipe.rejecter}
     if isinstance(recipe.scorer, Judge):
         engines["judge"] = recipe.scorer.engine
     return {

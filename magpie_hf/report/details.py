@@ -13,7 +13,8 @@ from magpie_hf.models.thinking import parted
 from magpie_hf.report.finding import own_columns
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_answers
-from magpie_hf.schema import CANDIDATES
+from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, OPINIONS, WITH_DELTA
+from magpie_hf.stages.delta import DELTA
 from magpie_hf.store.splits import rows_of
 
 ROWS_A_BLOCK = 48  # unpacked in a few milliseconds when one of them is opened
@@ -54,7 +55,9 @@ def _rows(source: Source) -> Iterator[Row]:
     for column in own_columns(source.contents.provenance):
         own[next(kind for kind in own if kind in column["to"])].append(column["name"])
     for side, split in accepted(source):
-        rows: Iterator[Row] = rows_of(split, (*_PROBLEM, *own["candidates"]))
+        optional = (WITH_DELTA[CANDIDATES_CONFIG], *OPINIONS.values())
+        more = [name for columns in optional for name in columns if name in split.features]
+        rows: Iterator[Row] = rows_of(split, (*_PROBLEM, *more, *own["candidates"]))
         for kind in ("sft", "prefs", "rl"):
             if own[kind]:
                 rows = _with_own(source, side, rows, own[kind], kind)
@@ -78,6 +81,12 @@ def _problem(row: Row, answers: list[Row]) -> Row:
     """The details of a problem: its best answer as a whole, and of the others only which candidate it is."""
     ranks = {answer["solution"]: answer["answer_rank"] for answer in answers}
     details = row | {"candidates": [_candidate(one, ranks) for one in row["candidates"]]}
+    smaller = [details.pop(name, None) for name in WITH_DELTA[CANDIDATES_CONFIG]]
+    if row["pair_kind"] == DELTA:
+        text, tokens, agrees = smaller
+        details["candidates"].append(
+            {"smaller": True, "num_tokens": tokens, "agrees": agrees} | _spoken(text)
+        )
     for best in answers[:1]:
         details |= {name: best[name] for name in _SOLVED[3:]} | _spoken(best["solution"])
     return details

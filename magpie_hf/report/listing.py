@@ -84,7 +84,7 @@ def _problem(row: Row, side: str, answers: list[Row]) -> Row:
         "answered": solved is not None,
         "majority_share": row["majority_share"],
         "votes": row["answer_votes"],
-        "score_gap": None if chosen is None else scores[chosen] - scores[rejected],
+        "score_gap": None if rejected is None else scores[chosen] - scores[rejected],
         "score": max((score for score in scores if score is not None), default=None),
         "tokens": solved["solution_tokens"] if solved else None,
         "kind": row["pair_kind"],

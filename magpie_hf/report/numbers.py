@@ -55,6 +55,7 @@ def _funnel(domain: str, target: int, tally: Tally) -> dict[str, Any]:
         "majorities": tally.answers.majorities,
         "majority_share": tally.answers.majority_share,
         "references": tally.answers.references,
+        "opinions": tally.answers.opinions,
         "longer": pairs.longer_share,
     }
 
@@ -123,10 +124,7 @@ def charts(contents: Contents) -> list[dict[str, Any]]:
         for label, scale in SCALES.items()
     ]
     spoken = {domain: tally.funnel.languages for domain, tally in contents.tallies.items()}
-    kinds = {
-        domain: {kind: len(values) for kind, values in tally.pairs.score_gaps.items()}
-        for domain, tally in contents.tallies.items()
-    }
+    kinds = {domain: tally.pairs.kinds for domain, tally in contents.tallies.items()}
     more = [
         _bars("language", _keys(spoken.values()), spoken),
         _bars("pair_kind", _keys(kinds.values()), kinds),

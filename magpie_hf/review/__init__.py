@@ -1,4 +1,4 @@
-"""What people say of rows: their marks, how they are kept, and the precision that they give.
+"""How far labels can be trusted: people's marks on rows, problems with known answers, and their precision.
 
-Never here: finding rows, dropping them, and how a browser or a terminal shows them.
+Never here: finding rows, dropping them, asking a model, and how a browser or a terminal shows them.
 """

@@ -21,6 +21,7 @@ from datasets.table import InMemoryTable
 
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.programs.sandbox import Sandbox
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, use_of
 from magpie_hf.stages.export import Export
@@ -69,6 +70,7 @@ class Local:
 
     def check(self, recipe: Recipe) -> list[str]:
         """How each engine of the recipe will run, in a line. Raises BadInput as `Recipe.check` does."""
+        check_programs(recipe)
         recipe.check()
         lines = [engine.describe() for engine in dict.fromkeys(recipe.engines)]
         return [f"{padded(tr('engine'), 8)} {line}" for line in lines if line]
@@ -178,6 +180,12 @@ class Local:
         folder.finish(file, _record(rows, stage), shard)
         self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **summary))
         return file
+
+
+def check_programs(recipe: Recipe) -> None:
+    """Raises BadInput where programs are to be run and this machine, which runs them, has no sandbox."""
+    if recipe.programmer is not None:
+        Sandbox.found()
 
 
 def _record(rows: Rows, stage: Stage) -> dict[str, Any]:

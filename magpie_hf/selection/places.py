@@ -21,6 +21,7 @@ from magpie_hf.stages.step import ROLES, Step
 Thing = TypeVar("Thing")
 # One pass per engine; a pass is a list of steps in order; the stages of a step run side by side.
 Passes = list[tuple[Engine | None, list[list[Stage]]]]
+Steps = list[list[Stage]]
 # The same by place; "" is one at which no stage of one's own can stand.
 Places = list[tuple[str, Engine | None, list[list[Stage]]]]
 # Names that folders and files of a run begin with.
@@ -45,6 +46,21 @@ def passes_of(places: Places, steps: Sequence[Step]) -> Passes:
             merged[-1] = (engine, [*merged[-1][1], *stages])
         elif engine is not None or stages:
             merged.append((engine, stages))
+    return merged
+
+
+def by_engine(passes: Mapping[str, Passes]) -> list[tuple[Engine | None, dict[str, Steps]]]:
+    """The passes of all domains, with adjacent passes of one engine merged.
+
+    A pass that needs no engine joins the pass before it.
+    """
+    merged: list[tuple[Engine | None, dict[str, Steps]]] = []
+    for one in zip(*passes.values(), strict=True):
+        engine, steps = one[0][0], {key: part[1] for key, part in zip(passes, one, strict=True)}
+        if merged and engine in (None, merged[-1][0]):
+            merged[-1] = (merged[-1][0], {key: merged[-1][1][key] + steps[key] for key in steps})
+        else:
+            merged.append((engine, steps))
     return merged
 
 

@@ -35,6 +35,7 @@ SAMPLES: dict[str, str] = {
     "off_topic": "is in another domain, by the tagger",
     "near_duplicate": "repeats a problem that was accepted before",
     "reviewed": "was marked bad by a person",
+    "ill_posed": "is called ill-posed by two of three looks",
 }
 
 ANSWERS: dict[str, str] = {
@@ -54,6 +55,7 @@ PAIRS: dict[str, str] = {
     "same_text": "no two different texts",
     "length_ratio": "no two of similar length",
     "score_gap": "no two whose scores differ enough",
+    "unconfirmed": "the majority's answer, which the checker or a program does not confirm",
 }
 
 REASONS = {**SAMPLES, **ANSWERS, **PAIRS}

@@ -21,14 +21,19 @@ from magpie_hf.schema import (
     CANDIDATES,
     CANDIDATES_CONFIG,
     DROPPED,
+    OPINIONS,
     PUBLISHED,
+    REJECTED,
     RL,
     RL_SUFFIX,
+    WITH_DELTA,
     WITH_REFERENCE,
     Side,
     Text,
 )
 from magpie_hf.stage import Batch
+from magpie_hf.stages.delta import DELTA
+from magpie_hf.stages.opinions import is_confirmed
 from magpie_hf.stages.published_answers import CHECKED, Answer, missing_reason, published_answers
 from magpie_hf.stages.step import OwnColumn
 
@@ -52,6 +57,8 @@ class Export(ABC):
     suffix: distinguishes its folder in the run from those of the domain's other exports.
     reference: "shown" adds the columns of `schema.WITH_REFERENCE` to the texts and the candidates; "used"
         also has a reference answer take the place of the majority's.
+    opinions: which columns of `schema.OPINIONS` follow.
+    delta: whether a smaller model's answers are rejected ones, and the columns of `schema.WITH_DELTA` follow.
     """
 
     COLUMNS: ClassVar[Features]
@@ -62,6 +69,8 @@ class Export(ABC):
     moved: bool
     own: tuple[OwnColumn, ...]
     reference = ""
+    opinions: tuple[str, ...] = ()
+    delta = False
     shows_references: ClassVar[bool] = True
 
     @property
@@ -69,13 +78,30 @@ class Export(ABC):
         """The columns of the split, with their types."""
         referred = WITH_REFERENCE if self.reference and self.shows_references else {}
         own = {column: json.loads(kind) for column, kind, _ in self.own}
-        return Features({**self.COLUMNS, **referred, **Features.from_dict(own)})
+        return Features(
+            {**self.COLUMNS, **referred, **self._rejected, **self._opinions, **Features.from_dict(own)}
+        )
 
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns that it is made from."""
         referred = _REFERRED if self.reference else ()
-        return (*self.READS, *referred, *(column for column, _, given in self.own if given))
+        rejected = tuple(REJECTED) if self.delta else ()
+        return (
+            *self.READS,
+            *referred,
+            *rejected,
+            *self._opinions,
+            *(column for column, _, given in self.own if given),
+        )
+
+    @property
+    def _rejected(self) -> Row:
+        return WITH_DELTA.get(self.config, WITH_DELTA["texts"]) if self.delta else {}
+
+    @property
+    def _opinions(self) -> Row:
+        return {name: kind for of in self.opinions for name, kind in OPINIONS[of].items()}
 
     @property
     def by_reference(self) -> bool:
@@ -99,8 +125,9 @@ class Export(ABC):
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         published = [
-            {**made, **{column: row[column] if given else None for column, _, given in self.own}}
+            {**made, **opinions, **{column: row[column] if given else None for column, _, given in self.own}}
             for row in filter(self.takes, rows)
+            for opinions in [{column: row[column] for column in self._opinions}]
             for made in self.rows(row)
         ]
         return {column: [row[column] for row in published] for column in self.features}
@@ -172,6 +199,8 @@ class ExportText(_Divided):
     keep_minority: bool = False
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
+    delta: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -194,7 +223,8 @@ class ExportText(_Divided):
     def _row(self, row: Row, answer: Answer, rank: int | None, count: int) -> Row:
         has_pair, solution = row["chosen_index"] is not None, answer.response
         best, high = _at(row, row["chosen_index"])
-        worst, low = _at(row, row["rejected_index"])
+        is_delta = row["pair_kind"] == DELTA
+        worst, low = (row["rejected_response"], None) if is_delta else _at(row, row["rejected_index"])
         problem, generation = row["problem"], dict(self.generation)
         if not answer.is_cold:
             generation["response_temperature"] = generation["candidate_temperature"]
@@ -234,6 +264,7 @@ class ExportText(_Divided):
             "finish_reason": solution["finish_reason"],
             "generation": {**generation, "seed": row["seed"], "asked_with": solution["asked_with"]},
             **_referred(row),
+            **({"rejected_agrees": row["rejected_agrees"] if is_delta else None} if self.delta else {}),
         }
 
 
@@ -245,9 +276,10 @@ class ExportRL(_Divided):
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
     A reference answer that is used stands in the place of the majority's, whatever the votes say. Answers
-    that a reward cannot check are left out. The prompt is the problem and the solving instruction,
-    because a reward reads the answer from a box; the answer is written as TRL's reads it (`braced`). A
-    majority is no proof: the ground truth is what the solver says most often.
+    that a reward cannot check are left out, and majorities that the opinions do not confirm. The prompt is
+    the problem and the solving instruction, because a reward reads the answer from a box; the answer is
+    written as TRL's reads it (`braced`). A majority is no proof: the ground truth is what the solver says
+    most often.
     """
 
     version: ClassVar[int] = 4
@@ -273,6 +305,7 @@ class ExportRL(_Divided):
     first: int = 0
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -292,6 +325,7 @@ class ExportRL(_Divided):
         else:
             answer, fits = row["majority_answer"], row["is_readable"]
             fits = answer is not None and fits and row["majority_share"] >= self.min_majority_share
+            fits = fits and is_confirmed(row, self.opinions)
         if not fits:
             return []
         gold = braced(answer)
@@ -351,6 +385,8 @@ class ExportCandidates(_Divided):
     keep_minority: bool = False
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
+    delta: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -371,6 +407,7 @@ class ExportCandidates(_Divided):
             "majority_share": row["majority_share"],
             "answer_votes": sum(row["cluster_sizes"]),
             **_referred(row),
+            **(_rejected(row) if self.delta else {}),
         }
         return [published]
 
@@ -426,6 +463,7 @@ def export_of(spec: dict[str, Any]) -> Export:
     }
     own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
     fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
+    fields["opinions"] = tuple(spec.get("opinions", ()))
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)
@@ -434,6 +472,17 @@ def export_of(spec: dict[str, Any]) -> Export:
 def _referred(row: Row) -> Row:
     """The columns of the reference; none where the rows have none."""
     return {name: row[name] for name in WITH_REFERENCE if name in row}
+
+
+def _rejected(row: Row) -> Row:
+    """The smaller model's answer to a problem, where it is complete."""
+    answer = row["rejected_response"]
+    complete = answer if answer is not None and answer["reason"] is None else {}
+    return {
+        "rejected_response": complete.get("text"),
+        "rejected_tokens": complete.get("num_tokens"),
+        "rejected_agrees": row["rejected_agrees"],
+    }
 
 
 def _tags(row: Row) -> dict[str, str | None]:

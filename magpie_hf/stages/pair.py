@@ -83,7 +83,7 @@ class Pair(Stage):
             pairs = product(right, wrong) if wrong else permutations(right, 2)
         score_gaps = {(chosen, rejected): scored[chosen] - scored[rejected] for chosen, rejected in pairs}
         if not score_gaps:
-            return _none("incomplete" if len(complete) < 2 else "unscored")
+            return no_pair("incomplete" if len(complete) < 2 else "unscored")
         rules = (
             (
                 "same_text",
@@ -92,7 +92,7 @@ class Pair(Stage):
             (
                 "length_ratio",
                 lambda chosen, rejected: (
-                    _length_ratio(candidates[chosen], candidates[rejected]) <= self.max_length_ratio
+                    length_ratio(candidates[chosen], candidates[rejected]) <= self.max_length_ratio
                 ),
             ),
             ("score_gap", lambda chosen, rejected: self._is_wide(score_gaps[chosen, rejected], kind)),
@@ -100,7 +100,7 @@ class Pair(Stage):
         for reason, rule in rules:
             score_gaps = {pair: score_gap for pair, score_gap in score_gaps.items() if rule(*pair)}
             if not score_gaps:
-                return _none(reason)
+                return no_pair(reason)
         chosen, rejected = max(score_gaps, key=lambda pair: (score_gaps[pair], -pair[0], -pair[1]))
         return {"chosen_index": chosen, "rejected_index": rejected, "pair_kind": kind, "pair_reason": None}
 
@@ -132,16 +132,16 @@ class PairByReference(Pair):
             if reference is None:
                 pairs.append(self._pair(candidates, scores, in_majority, share))
             elif True not in matches:
-                pairs.append(_none("no_correct"))
+                pairs.append(no_pair("no_correct"))
             else:
                 pairs.append(self._pair(candidates, scores, matches, 1.0))
         return {column: [pair[column] for pair in pairs] for column in PAIR}
 
 
-def _none(reason: str) -> Candidate:
+def no_pair(reason: str) -> Candidate:
     return {"chosen_index": None, "rejected_index": None, "pair_kind": None, "pair_reason": reason}
 
 
-def _length_ratio(one: Candidate, other: Candidate) -> float:
+def length_ratio(one: Candidate, other: Candidate) -> float:
     shorter, longer = sorted((one["num_tokens"], other["num_tokens"]))
     return float(longer / max(1, shorter))

@@ -61,16 +61,7 @@ class Respond(Stage):
             for one in responses or ():
                 # The text of an answer truncated by a lower bound than it was made under was not kept
                 if one["text"] or one["finish_reason"] != "length":
-                    completion = Completion(
-                        one["text"],
-                        one["finish_reason"],
-                        one["prompt_tokens"],
-                        one["num_tokens"],
-                        # rows of earlier versions have neither
-                        token_ids=tuple(one.get("token_ids") or ()),
-                        segments=tuple(one.get("segments") or ()),
-                    )
-                    yield one["request"], record(completion)
+                    yield recorded(one)
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
@@ -86,7 +77,7 @@ class Respond(Stage):
         note = chat.solving_note(self.instruction)
         with spanning():
             completions = self.engine.complete(asked, sampling, seeds)
-            read = [_response(chat, note, completion) for completion in completions]
+            read = [response_of(chat, note, completion) for completion in completions]
             for _ in range(self.auto_extend):
                 longer = [
                     at
@@ -98,7 +89,7 @@ class Respond(Stage):
                     [asked[at] for at in longer], sampling, [seeds[at] for at in longer]
                 )
                 for at, completion in zip(longer, extended, strict=True):
-                    completions[at], read[at] = completion, _response(chat, note, completion)
+                    completions[at], read[at] = completion, response_of(chat, note, completion)
         return {self.column: [read[row * self.k : (row + 1) * self.k] for row in range(len(prompts))]}
 
     def _ran_out(self, completion: Completion, max_tokens: int) -> bool:
@@ -108,7 +99,22 @@ class Respond(Stage):
         return completion.finish_reason == "length" and completion.num_tokens >= max_tokens and not full
 
 
-def _response(chat: Chat, note: str, completion: Completion) -> dict[str, object]:
+def recorded(response: dict[str, Any]) -> tuple[str, Any]:
+    """The request of a response and its record in the journal, so that it is not asked again."""
+    completion = Completion(
+        response["text"],
+        response["finish_reason"],
+        response["prompt_tokens"],
+        response["num_tokens"],
+        # rows of earlier versions have neither
+        token_ids=tuple(response.get("token_ids") or ()),
+        segments=tuple(response.get("segments") or ()),
+    )
+    return response["request"], record(completion)
+
+
+def response_of(chat: Chat, note: str, completion: Completion) -> dict[str, Any]:
+    """What `schema.RESPONSE` holds of a completion. note: what the model was told besides the problem."""
     response = chat.read(completion.text)
     finish = completion.finish_reason
     # Circles are told apart, however the completion ended; an unclosed thought counts as truncated, however

@@ -141,6 +141,7 @@ class Rows:
         """The columns that the stage reads of these rows."""
         return [
             *stage.reads,
+            *(column for column in stage.reads_too if column in self.made),
             *(["dropped"] if "dropped" in self.made and "dropped" not in stage.reads else []),
         ]
 

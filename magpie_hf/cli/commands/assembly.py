@@ -18,12 +18,14 @@ from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import (
     check_auto_extend,
+    check_chosen,
     check_first_token,
     check_k,
     check_languages,
     check_min_yield,
     check_near,
     check_pairs,
+    check_pairs_checked,
     check_rl,
     check_sft,
     check_steer,
@@ -111,6 +113,8 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
         options.max_length_ratio,
     )
     check_rl(options.rl_majority_share)
+    check_chosen(options.chosen, bool(options.rejected_solver))
+    check_pairs_checked(options.pairs_checked, bool(options.checker or options.program))
     labelled = options.tagger != "none" and options.off_topic != "keep"
     check_steer(options.steer, len(domains), labelled)
     parse_chat_options(options.chat_option)
@@ -323,6 +327,12 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         steer=options.steer,
         problems=own.own if own is not None else None,
         steps=options.blocks.get("steps", ()),
+        checker=engines.get("checker"),
+        programmer=engines.get("program"),
+        pairs_checked=options.pairs_checked,
+        rejecter=engines.get("rejected"),
+        chosen=options.chosen,
+        objections=options.objections,
     )
 
 
@@ -348,7 +358,8 @@ def _resolved(options: argparse.Namespace) -> dict[str, Model]:
         revision = options.revision if role == "model" else None
         written = named_revision(options.model)[1] or options.revision
         if (
-            role in ("solver", "judge", "tagger")
+            role in ROLES
+            and role != "model"
             and repository_or_folder(name) == repository_or_folder(options.model)
             and named_revision(name)[1] in (None, written)
         ):

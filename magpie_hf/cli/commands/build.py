@@ -102,7 +102,8 @@ def add_options(build: argparse.ArgumentParser) -> None:
         metavar="[ROLE:]NAME=VALUE",
         help=(
             "value of a variable of the chat template, such as enable_thinking=false, or "
-            "solver:enable_thinking=true for one of model, solver, judge and tagger; repeatable"
+            "solver:enable_thinking=true for one of model, solver, judge, tagger, checker, program and "
+            "rejected; repeatable"
         ),
     )
     what.add_argument(
@@ -256,6 +257,37 @@ def add_options(build: argparse.ArgumentParser) -> None:
         help="precision of the models (default: auto, each model's own)",
     )
 
+    sure = build.add_argument_group("what is known of the labels, beside the votes")
+    sure.add_argument(
+        "--checker",
+        metavar="MODEL",
+        help=(
+            "model of another family that answers the problems with a majority, too; rows say whether it "
+            "agrees, and only those where it does become RL problems"
+        ),
+    )
+    sure.add_argument(
+        "--program",
+        metavar="MODEL",
+        help=(
+            "model that writes two programs for such a problem, which run in a sandbox; a problem where they "
+            "print another answer becomes no RL problem"
+        ),
+    )
+    sure.add_argument(
+        "--objections",
+        action="store_true",
+        help=(
+            "have the checker, or else the tagger, look three times at problems without a majority or that a "
+            "candidate calls impossible, and drop those that two looks call ill-posed"
+        ),
+    )
+    sure.add_argument(
+        "--pairs-checked",
+        action="store_true",
+        help="make correctness pairs only where the checker agrees, and no program differs",
+    )
+
     rules = build.add_argument_group("preference pairs and RL problems")
     rules.add_argument(
         "--min-majority-share",
@@ -276,6 +308,20 @@ def add_options(build: argparse.ArgumentParser) -> None:
         type=decimal,
         default=4.0,
         help="largest ratio of a pair's lengths in tokens, the longer by the shorter (default: 4)",
+    )
+    rules.add_argument(
+        "--rejected-solver",
+        metavar="MODEL",
+        help=(
+            "smaller model whose answer is the rejected one of a pair where all candidates of a problem "
+            "agree (pair_kind delta)"
+        ),
+    )
+    rules.add_argument(
+        "--chosen",
+        choices=("best", "shortest"),
+        default="best",
+        help="which of these candidates is chosen: that with the best score, or the shortest (default: best)",
     )
     rules.add_argument(
         "--rl-majority-share",
@@ -307,6 +353,11 @@ def add_options(build: argparse.ArgumentParser) -> None:
     add_card(after)
 
     add_licence(build.add_argument_group("licence of the data"), LICENCE)
+    build.add_argument_group("what is known of the labels").add_argument(
+        "--calibration",
+        metavar="FOLDER",
+        help="--out folder of magpie-hf calibrate with the same solver, whose result the card states",
+    )
 
     add_engine_arguments(build.add_argument_group("vLLM's own engine arguments"))
 
@@ -358,6 +409,7 @@ def _build(
     from magpie_hf.models.licences import licences_for
     from magpie_hf.planning.inputs import build_of
     from magpie_hf.planning.outcome import Keeping
+    from magpie_hf.review.calibration.record import calibration_of
     from magpie_hf.run.local import Local
 
     out = made.plan.out
@@ -366,6 +418,12 @@ def _build(
         if options.push is not None:
             licences_for(models_of(recipe), options.model_license)  # raises if one is missing
             check_replaced(options, head, recipe)
+        calibration = None
+        if options.calibration is not None:
+            model = recipe.solver.model
+            calibration = calibration_of(
+                Path(options.calibration).expanduser(), f"{model.name}@{model.revision}", recipe.votes
+            )
         keeping = Keeping(out, made.plan.to_dict(), build_of(options, made.outline), show.take, began)
         datasets = build(
             recipe,
@@ -374,6 +432,7 @@ def _build(
             shards_in_flight=options.shards_in_flight,
             runner=cluster or Local,
             licence=licence_of_data(options),
+            calibration=calibration,
             observer=keeping.take,
         )
         keeping.keep()

@@ -195,7 +195,8 @@ SCORERS = {
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
-    """The model of each role: model, solver, judge or scorer, and tagger and embedder if there are any.
+    """The model of each role: model, solver, judge or scorer, and tagger, embedder, checker, program and
+    rejected, if there are any.
 
     Raises BadInput for a judge beside another scorer.
     """
@@ -214,6 +215,12 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
         parts["tagger"] = options.tagger or options.model
     if options.embedder:
         parts["embedder"] = options.embedder
+    if options.checker:
+        parts["checker"] = options.checker
+    if options.program:
+        parts["program"] = options.program
+    if options.rejected_solver:
+        parts["rejected"] = options.rejected_solver
     return parts
 
 

@@ -128,9 +128,23 @@ def _check(options: argparse.Namespace) -> None:
         )
     if not options.problems_as_given:
         return
-    if options.tagger not in (None, "none") or options.decontaminate not in ("all", "none"):
-        name = "decontaminate" if options.tagger in (None, "none") else "tagger"
+    dropping = {
+        "tagger": options.tagger not in (None, "none"),
+        "decontaminate": options.decontaminate not in ("all", "none"),
+        "objections": options.objections,
+    }
+    if name := next((name for name, given in dropping.items() if given), None):
         raise BadInput(f"--problems-as-given drops nothing, and --{name} would; leave out one of them")
+
+
+def unsampled(options: argparse.Namespace) -> None:
+    """Take back all options on sampling, labelling and scoring, for problems that are answered alone."""
+    for name in (*_SAMPLING, "off_topic", "min_quality", "min_difficulty", "unsolvable", "embedder", "push"):
+        setattr(options, name, None)
+    options.tagger, options.decontaminate, options.require_decontamination = "none", "none", False
+    options.scorer, options.min_score_gap, options.min_correctness_score_gap = "judge", None, None
+    options.use_reference, options.rejected_solver, options.chosen = False, None, "best"
+    options.objections = False
 
 
 def with_defaults(options: argparse.Namespace) -> None:

@@ -158,7 +158,10 @@ def shown_of(recipe: Recipe, rows: Rows, candidates: bool = False) -> Iterator[S
 def tokens_of(rows: Rows) -> int:
     """The tokens that models wrote for these samples, without those of a judge."""
     total = 0
-    for row in rows.read(["raw_num_tokens", "tags", "solutions", "candidates"]).to_pylist():
-        written = [row["tags"], *(row["solutions"] or ()), *(row["candidates"] or ())]
+    asked = ("solutions", "candidates", "objection_responses", "checker_responses", "program_texts")
+    there = [column for column in ("tags", "rejected_response", *asked) if column in rows.made]
+    for row in rows.read(["raw_num_tokens", *there]).to_pylist():
+        written = [row.get("tags"), row.get("rejected_response")]
+        written += [one for column in asked for one in row.get(column) or ()]
         total += (row["raw_num_tokens"] or 0) + sum(one["num_tokens"] or 0 for one in written if one)
     return total

@@ -82,11 +82,18 @@ function chips(pairs) {
   );
 }
 
+function opinion(verdict, answer) {
+  if (!verdict) return null;
+  const word = { agrees: say("agrees"), differs: say("differs"), none: say("no_opinion") }[verdict];
+  return answer ? `${word} (${answer})` : word;
+}
+
 const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
 
 function accepted(row, details, spoken) {
   const columns = list.index.columns;
   const checked = { majority: say("agrees"), minority: say("differs"), "no vote": say("no_vote") };
+  const title = say("candidates_title", { n: details.candidates.filter((one) => !one.smaller).length });
   const pair = details.pair_kind
     ? say("pair_of", { kind: details.pair_kind, score_gap: decimal(columns.score_gap[row], 3) })
     : say("no_pair_because", {
@@ -125,7 +132,7 @@ function accepted(row, details, spoken) {
     make(
       "section",
       {},
-      make("h3", {}, say("candidates_title", { n: details.candidates.length })),
+      make("h3", {}, title),
       chips([
         ["majority_answer", details.majority_answer ?? NONE],
         [
@@ -136,6 +143,9 @@ function accepted(row, details, spoken) {
         ],
         ["answer_kind", details.answer_kind],
         ["unknown_pairs", details.unknown_pairs || null],
+        ["checker", opinion(details.checked, details.checker_answer)],
+        ["objections", details.objections],
+        ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),
       make(
@@ -144,7 +154,7 @@ function accepted(row, details, spoken) {
           class: "candidates",
           tabindex: "0",
           role: "region",
-          "aria-label": say("candidates_title", { n: details.candidates.length }),
+          "aria-label": title,
         },
         ...details.candidates.map((one, at) => candidate(one, at, details, spoken)),
       ),
@@ -155,12 +165,14 @@ function accepted(row, details, spoken) {
 }
 
 function candidate(one, at, details, spoken) {
-  const role = at === details.chosen_index ? "chosen" : at === details.rejected_index ? "rejected" : null;
+  const compared = { true: say("agrees"), false: say("differs") }; // of a smaller model's answer
+  const isRejected = at === details.rejected_index || one.smaller;
+  const role = at === details.chosen_index ? "chosen" : isRejected ? "rejected" : null;
   const majority = { true: say("in_majority"), false: say("not_in_majority") }[one.in_majority];
   const head = make(
     "h4",
     {},
-    say("candidate", { n: at + 1 }),
+    one.smaller ? say("smaller_model") : say("candidate", { n: at + 1 }),
     role && make("span", { class: `badge ${role}` }, say(role)),
     majority && make("span", { class: "badge plain-badge" }, majority),
     one.answer_rank && make("span", { class: "badge plain-badge" }, say("sft_row", { n: one.answer_rank })),
@@ -175,7 +187,7 @@ function candidate(one, at, details, spoken) {
     head,
     chips([
       ["score", one.score === undefined ? (one.score_reason ?? NONE) : decimal(one.score, 3)],
-      ["answer", one.answer ?? NONE],
+      ["answer", one.smaller ? compared[one.agrees] : (one.answer ?? NONE)],
       ["answer_cluster", one.answer_cluster],
       ["tokens", count(one.num_tokens)],
     ]),

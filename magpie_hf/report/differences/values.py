@@ -63,7 +63,14 @@ def _tally(one: Tally) -> list[tuple[str, Any]]:
     funnel = {key: value for key, value in asdict(one.funnel).items() if key != "domain"}
     share = one.answers.majority_share
     answers = {**asdict(one.answers), "majority_share": None if share is None else round(share, 4)}
-    parts = {**funnel, **answers, "pair_kinds": gaps, "chosen_longer": pairs.longer, "no_pair": pairs.lost}
+    parts = {
+        **funnel,
+        **answers,
+        "pair_kinds": gaps,
+        "delta": pairs.delta,
+        "chosen_longer": pairs.longer,
+        "no_pair": pairs.lost,
+    }
     return _flat(parts)
 
 

@@ -118,6 +118,7 @@ def _answered(row: Row) -> tuple[list[list[Part]], list[str]]:
         *_final(row["answer"], row),
         *_majority_share(row),
         _checked(row),
+        *_opinions(row),
         *_pair(row),
     ]
 
@@ -142,17 +143,20 @@ def _paired(row: Row) -> tuple[list[list[Part]], list[str]]:
         ),
     ]
     sides = [(label, row[column][-1]["content"]) for label, column in texts]
-    return [[_problem(row)], sides], [*_majority_share(row), *_pair(row)]
+    return [[_problem(row)], sides], [*_majority_share(row), *_opinions(row), *_pair(row)]
 
 
 def _candidates(row: Row) -> tuple[list[list[Part]], list[str]]:
     places = {row["chosen_index"]: tr("chosen"), row["rejected_index"]: tr("rejected")}
     texts = [_candidate(number, one, places.get(number)) for number, one in enumerate(row["candidates"])]
+    if (rejected := row.get("rejected_response")) is not None:
+        label = tr("a smaller model's answer: {tokens} tokens", tokens=_count(row["rejected_tokens"]))
+        texts.append((label, rejected))
     kind, reason = row["pair_kind"], row["pair_reason"]
     pair = tr("pair: {kind}", kind=kind) if kind else tr("pair: none ({reason})", reason=reason)
     reason = row.get("solution_reason")
     unanswered = [tr("answer: none is published ({reason})", reason=reason)] if reason else []
-    return [[_problem(row)], texts], [*unanswered, *_majority_share(row), pair]
+    return [[_problem(row)], texts], [*unanswered, *_majority_share(row), *_opinions(row), pair]
 
 
 def _candidate(number: int, one: Row, place: str | None) -> Part:
@@ -172,7 +176,8 @@ def _candidate(number: int, one: Row, place: str | None) -> Part:
 
 
 def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
-    return [[_problem(row)]], [tr("ground truth: {answer}", answer=row["solution"]), *_majority_share(row)]
+    lines = [tr("ground truth: {answer}", answer=row["solution"]), *_majority_share(row), *_opinions(row)]
+    return [[_problem(row)]], lines
 
 
 def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
@@ -263,6 +268,25 @@ def _checked(row: Row) -> str:
         "minority": tr("the answer differs from the majority"),
         "no vote": tr("the answer is not checked: no vote decides"),
     }[row["answer_checked"]]
+
+
+def _opinions(row: Row) -> list[str]:
+    """What a checker and programs say of the majority's answer, where they were asked."""
+    words = {
+        "agrees": tr("agrees with the majority"),
+        "differs": tr("differs from the majority"),
+        "none": tr("says nothing"),
+    }
+    said = [(tr("checker"), row.get("checked"), row.get("checker_answer"))]
+    said += [(tr("programs"), row.get("program_agrees"), row.get("program_answer"))]
+    lines = [
+        f"{who}: {words[verdict]}" + (f" ({answer})" if answer else "")
+        for who, verdict, answer in said
+        if verdict is not None
+    ]
+    if (against := row.get("objections")) is not None:
+        lines.append(tr("objections: {count} of 3 looks", count=against))
+    return lines
 
 
 def _pair(row: Row) -> list[str]:

@@ -29,7 +29,7 @@ from magpie_hf.engines import meter
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.recipe import Recipe
-from magpie_hf.run.local import Closing, Local, Report, shard_summary
+from magpie_hf.run.local import Closing, Local, Report, check_programs, shard_summary
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.store.shards import ShardFolder
 
@@ -143,9 +143,10 @@ class OnRay(Local):
     def check(self, recipe: Recipe) -> list[str]:
         """Check the cluster and its nodes; returns no lines.
 
-        Raises BadInput where no cluster answers, where a node does not see the folder, and where a worker
-        cannot be placed or cannot run an engine.
+        Programs are run here, and not on the nodes. Raises BadInput where no cluster answers, where a node
+        does not see the folder, and where a worker cannot be placed or cannot run an engine.
         """
+        check_programs(recipe)
         self.cluster.connect()
         size = max(
             (self.cluster.size(engine, self.shards_in_flight) for engine in recipe.engines),

@@ -1,0 +1,4 @@
+"""Problems whose answers are known, and what a solver's votes on them are worth.
+
+Never here: asking a model.
+"""
