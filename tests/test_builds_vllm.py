@@ -20,10 +20,10 @@ from datasets import Dataset, load_dataset
 from chromium import Opened, chromium
 from conftest import FAST, ROOT, outlived
 from magpie_hf import chat_of, resolve
+from magpie_hf.answers.programs.sandbox import Sandbox
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.engines import journal
 from magpie_hf.errors import BadInput
-from magpie_hf.programs.sandbox import Sandbox
 from magpie_hf.progress.captured_output import LEVEL
 from magpie_hf.progress.speed import read as read_speed
 from magpie_hf.store.records import read_record

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from conftest import CANDIDATES, Answers, small_recipe
+from magpie_hf.answers.programs import sandbox
+from magpie_hf.answers.programs.sandbox import Sandbox
 from magpie_hf.building import build
 from magpie_hf.cli.commands.assembly import check_rules
 from magpie_hf.cli.commands.options import domains as domains_of
@@ -31,8 +33,6 @@ from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.inputs import outline_of
 from magpie_hf.planning.workload import assumed, loads_of
-from magpie_hf.programs import sandbox
-from magpie_hf.programs.sandbox import Sandbox
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.schema import OPINIONS

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from magpie_hf.answers.programs import sandbox
+from magpie_hf.answers.programs.sandbox import MOST_OUTPUT, Sandbox
 from magpie_hf.errors import BadInput
-from magpie_hf.programs import sandbox
-from magpie_hf.programs.sandbox import MOST_OUTPUT, Sandbox
 
 # What a program prints where it did what it must not
 DONE = "done"
@@ -159,7 +159,7 @@ def test_ended(box: Sandbox, what: str) -> None:
 
 def test_none_is_left_over_when_this_process_is_killed(box: Sandbox) -> None:
     code = (
-        "from magpie_hf.programs.sandbox import Sandbox\n"
+        "from magpie_hf.answers.programs.sandbox import Sandbox\n"
         f"Sandbox({box.bwrap!r}).run('import time; time.sleep(60)', seconds=60)"
     )
     victim = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)

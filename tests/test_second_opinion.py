@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from test_stage import byte_model, text_of
 
+from magpie_hf.answers.programs.sandbox import Sandbox
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.programs.sandbox import Sandbox
 from magpie_hf.stages.program import RunPrograms, WritePrograms, source_of
 from magpie_hf.stages.second_opinion import SecondOpinion
 

@@ -20,7 +20,7 @@ MOST_ENTRIES = 31  # what a newcomer sees in the package's root
 FLOORS = [
     {"errors", "schema", "stage"},
     {"text", "limits", "named"},
-    {"models", "answers", "problems", "programs"},
+    {"models", "answers", "problems"},
     {"engines", "domains"},
     {"scorers", "progress", "store"},
     {"stages", "review"},

@@ -19,9 +19,9 @@ import xxhash
 from datasets import Dataset, Features, Value
 from datasets.table import InMemoryTable
 
+from magpie_hf.answers.programs.sandbox import Sandbox
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
-from magpie_hf.programs.sandbox import Sandbox
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, use_of
 from magpie_hf.stages.export import Export

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 from datasets import Features
 
 from magpie_hf.answers.comparison import PROCESSES, Limits, compare
+from magpie_hf.answers.programs.sandbox import Ran, Sandbox
 from magpie_hf.engines.base import Engine
 from magpie_hf.models.chat import Message, chat_of
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.programs.sandbox import Ran, Sandbox
 from magpie_hf.schema import PROGRAM, PROGRAM_TEXT
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 from magpie_hf.stages.respond import recorded, response_of

@@ -129,7 +129,7 @@ def _calibrated(
     with beside_rows(options.json) as (show, _):
         check_devices(options, roles(options).values())
         if options.program:
-            from magpie_hf.programs.sandbox import Sandbox
+            from magpie_hf.answers.programs.sandbox import Sandbox
 
             Sandbox.found()  # before any model is loaded
         recipe = _recipe(partial(recipe_of, options, domains, show.say))

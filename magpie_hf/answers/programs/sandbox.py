@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from magpie_hf.answers.programs import inside
 from magpie_hf.errors import BadInput
-from magpie_hf.programs import inside
 
 SECONDS = 30.0  # of a clock on the wall: inside.CPU_SECONDS of a processor that much else runs on
 MOST_OUTPUT = 20_000  # bytes of each stream
