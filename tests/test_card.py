@@ -1040,7 +1040,7 @@ BROKEN = {
         HEAD + "\n{{ nothing }}\n",
         (
             r"line 5 of the template \S+ cannot be rendered \(UndefinedError: 'nothing' is undefined\);"
-            r" correct it: the variables are data, "
+            r" correct it: the variables are calibration, "
         ),
     ),
     "an unknown part": (HEAD + "{{ tables.nothing }}\n", r"line 4 of .* has no attribute 'nothing'"),
