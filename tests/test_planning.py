@@ -403,3 +403,23 @@ def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Monkey
     found = sized("somebody/something", None)
     answering.set()
     assert (found.size, found.why) == (None, "the Hub did not answer within 0 seconds")
+
+
+def test_a_look_up_that_is_not_waited_for_leaves_the_connections_of_others_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from huggingface_hub import get_session
+    from huggingface_hub.utils import http_backoff
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(inputs, "PATIENCE", 0.3)
+    monkeypatch.setattr(
+        inputs, "weights_gigabytes", lambda model: http_backoff("GET", "http://127.0.0.1:9/nothing")
+    )
+    before = set(threading.enumerate())
+    sized("somebody/something", None)
+    shared = get_session()
+    (looking,) = (one for one in threading.enumerate() if one.name == inputs.LOOKING and one not in before)
+    looking.join(5)  # at its next try, a second after the first
+    assert not looking.is_alive()
+    assert not shared.is_closed

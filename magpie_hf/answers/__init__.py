@@ -1,4 +1,4 @@
-"""Final answers: extracted from a solution, compared, counted as votes; a sandbox for programs that compute them.
+"""Final answers: extracted from a solution, compared, counted as votes; a sandbox for programs.
 
 Never here: columns of a dataset; this folder knows texts and verdicts only.
 """

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from magpie_hf.domains import Domain, sampled_as
 from magpie_hf.engines.vllm.arguments import Settings, read_arguments
@@ -526,8 +527,21 @@ def _patiently(look: Callable[[], _T]) -> _T:
         except BaseException as error:  # raised where it is waited for
             found.set_exception(error)
 
-    threading.Thread(target=run, name=LOOKING, daemon=True).start()
-    return found.result(PATIENCE)
+    looking = threading.Thread(target=run, name=LOOKING, daemon=True)
+    looking.start()
+    try:
+        return found.result(PATIENCE)
+    except TimeoutError:
+        if not found.done():  # else it is the look-up's own
+            _given_up.add(looking)
+        raise
+
+
+_given_up: WeakSet[threading.Thread] = WeakSet()  # look-ups that nobody waits for any more
+
+
+class _GivenUp(BaseException):
+    """Ends such a look-up at its next retry."""
 
 
 def _hush() -> None:
@@ -540,6 +554,10 @@ def _hush() -> None:
 
 
 def _is_of_others(record: logging.LogRecord) -> bool:
+    if threading.current_thread() in _given_up:
+        # What it logs is that a request failed. Going on, it would close the connections that the whole
+        # process shares, under the requests of other threads.
+        raise _GivenUp
     return record.threadName != LOOKING
 
 
