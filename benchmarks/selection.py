@@ -28,7 +28,7 @@ import results
 from samples import junk, labels, problem
 
 from magpie_hf import DOMAINS, Completion, FakeEngine, Judge, Recipe, Sampling, resolve
-from magpie_hf.building import Pipeline
+from magpie_hf.building.pipeline import Pipeline
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.run.local import Local
 from magpie_hf.run.session import no_progress_bars

@@ -20,7 +20,7 @@ import yaml
 from datasets import Features, Value
 
 from magpie_hf import schema
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.card.card import FOLDER as CARDS
 from magpie_hf.cli.commands import exit_codes
 from magpie_hf.cli.commands.recipe_files import build_options

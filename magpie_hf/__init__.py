@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from magpie_hf.building import build as build
+    from magpie_hf.building.build import build as build
     from magpie_hf.card.wording import Wording as Wording
     from magpie_hf.cli.from_python import read_recipe as read_recipe
     from magpie_hf.domains import DOMAINS as DOMAINS

@@ -42,7 +42,10 @@ from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.delta import BEST, Delta
 from magpie_hf.stages.embed import Embed
-from magpie_hf.stages.export import SHOWN, USED, Export, ExportCandidates, ExportRL, ExportText
+from magpie_hf.stages.exports.base import SHOWN, USED, Export
+from magpie_hf.stages.exports.candidates import ExportCandidates
+from magpie_hf.stages.exports.rl import ExportRL
+from magpie_hf.stages.exports.texts import ExportText
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference

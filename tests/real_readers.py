@@ -343,7 +343,7 @@ def main(names: list[str], model: Path) -> int:
 
     from conftest import Answers, small_recipe
     from loopback_hub import loopback_hub
-    from magpie_hf.building import build
+    from magpie_hf.building.build import build
     from magpie_hf.models.model import resolve
 
     failed = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from real_build import Logged
 
 from magpie_hf import DOMAINS, Judge, Recipe, resolve
-from magpie_hf.building import Pipeline
+from magpie_hf.building.pipeline import Pipeline
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.run.local import Local
 from magpie_hf.run.session import no_progress_bars

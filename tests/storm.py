@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import CANDIDATES, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput

@@ -13,7 +13,7 @@ import pytest
 from datasets import DatasetDict, Features, Value, load_dataset
 
 from conftest import CANDIDATES, JUDGE, PROBLEMS, SOLUTIONS, Answers, small_domain, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.dataset.folder import GROUP_BYTES, GROUP_ROWS, write_data
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion

@@ -19,7 +19,7 @@ import pytest
 import sympy
 
 from conftest import FAST, is_trial, small_domain
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.calibrate import calibrated
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main

@@ -34,7 +34,7 @@ from jinja2 import meta, nodes
 from markdown_it import MarkdownIt
 
 from conftest import ROOT, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.card import card, plots
 from magpie_hf.card.markdown import code, escape, fence, final, link, quote, table
 from magpie_hf.card.stats import Samples

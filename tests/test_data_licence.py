@@ -13,7 +13,7 @@ from packaging.licenses import canonicalize_license_expression
 
 import magpie_hf
 from conftest import Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.card.licence import licence_file, stated
 from magpie_hf.card.wording import Wording
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from conftest import CANDIDATES, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput, EngineError
@@ -137,7 +137,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:2]
 from conftest import Answers
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.models.model import resolve
 from test_delta import recipe_of, small
 

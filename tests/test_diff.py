@@ -16,7 +16,7 @@ import pytest
 
 from conftest import Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.card.wording import Wording
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main

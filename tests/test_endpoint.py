@@ -24,7 +24,7 @@ import pytest
 
 from conftest import ROOT, Answers, small_recipe
 from fake_server import FakeServer
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, NAN, Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping

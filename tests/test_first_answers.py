@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CANDIDATES, Answers, is_trial, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import LowYield

@@ -21,7 +21,7 @@ from datasets import DatasetDict, load_dataset
 
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import Fault, File, LoopbackHub, loopback_hub
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.card.card import PLACEHOLDER
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.errors import BadInput, HubError

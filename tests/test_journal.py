@@ -15,7 +15,7 @@ import pytest
 from datasets import DatasetDict
 
 from conftest import Answers, outlived, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines import journal
 from magpie_hf.engines.base import CONTEXT_FULL, Completion, record, within
 from magpie_hf.engines.journal import Journal, keeping, request_keys

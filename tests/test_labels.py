@@ -21,7 +21,7 @@ import pytest
 from conftest import CANDIDATES, Answers, small_recipe
 from magpie_hf.answers.programs import sandbox
 from magpie_hf.answers.programs.sandbox import Sandbox
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.assembly import check_rules
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import roles

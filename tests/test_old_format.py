@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.main import BAD_INPUT, main
 from magpie_hf.errors import BadInput
 from magpie_hf.store.records import FORMAT

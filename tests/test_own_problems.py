@@ -21,7 +21,7 @@ from samples import problem
 
 from conftest import CANDIDATES, FAST, Answers, small_domain
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import Domain, own_domain
@@ -118,7 +118,7 @@ from pathlib import Path
 sys.path[:0] = sys.argv[1:2]
 from conftest import CANDIDATES, Answers
 from test_own_problems import recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.own.own import OwnProblems
 

@@ -24,7 +24,7 @@ import pages
 from chromium import Opened, chromium
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import loopback_hub
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.recipe_files import build_options, with_recipe
 from magpie_hf.cli.from_python import read_recipe
@@ -406,7 +406,7 @@ sys.path[:0] = [{tests!r}, {benchmarks!r}]
 from pathlib import Path
 from conftest import Answers, small_recipe
 from magpie_hf.models.model import resolve
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from test_own_steps import OPINION, own
 
 class Killing(Answers):

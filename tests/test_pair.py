@@ -17,7 +17,7 @@ from magpie_hf.card.stats import Pairs
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import PAIR, RL
-from magpie_hf.stages.export import ExportRL
+from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.pair import Pair
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import CANDIDATES, FAST, JUDGE, Answers, small_recipe
-from magpie_hf.building import build, first_problems
+from magpie_hf.building.build import build, first_problems
 from magpie_hf.cli.commands import assembly, preview
 from magpie_hf.cli.commands import build as build_command
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, INCOMPLETE, OK

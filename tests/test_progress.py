@@ -21,7 +21,7 @@ import pytest
 from terminal import CTRL_C, Terminal
 
 from conftest import ROOT, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import assembly
 from magpie_hf.cli.commands import build as command

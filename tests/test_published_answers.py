@@ -14,7 +14,7 @@ from datasets import DatasetDict
 from test_stage import candidate
 
 from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import NothingMade
 from magpie_hf.hub.lint.rows import lint_rows

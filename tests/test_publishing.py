@@ -26,7 +26,7 @@ from test_hub import READER, REPO, WRITER, ended, expected, reloaded, rows_in, r
 import magpie_hf
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import Fault, File, LoopbackHub, loopback_hub
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.card.metadata import metadata
 from magpie_hf.card.own_words import BEGIN, END
 from magpie_hf.card.stats import Samples

@@ -21,7 +21,7 @@ import pytest
 from datasets import DatasetDict
 
 from conftest import PROBLEMS, Answers, outlived, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.journal import request_keys
 from magpie_hf.engines.vllm.engine import VLLM

@@ -19,7 +19,7 @@ from datasets import Dataset
 from storm import SHAPES, contents
 
 from conftest import Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines import journal
 from magpie_hf.engines.journal import Journal
 from magpie_hf.errors import BadInput, Torn

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser
 
 from chromium import Opened, chromium
 from conftest import ROOT, Answers, Dying, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands import report as command
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main

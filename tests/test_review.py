@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 
 from chromium import Opened, chromium
 from conftest import Answers, Dying, small_recipe
-from magpie_hf.building import build, first_problems
+from magpie_hf.building.build import build, first_problems
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.errors import BadInput, EngineError

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 import reward_models as tiny
 from conftest import ROOT, Answers, small_recipe
 from magpie_hf import BadInput, EngineError, Model, RewardModel, chat_of, resolve
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, NAN, Pooling, Rating

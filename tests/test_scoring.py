@@ -43,7 +43,10 @@ from magpie_hf.schema import CANDIDATES, FORBIDDEN, PUBLISHED, SPLITS
 from magpie_hf.scorers.base import Score
 from magpie_hf.scorers.judge import RUBRIC, Judge
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.export import Export, ExportCandidates, ExportRL, ExportText
+from magpie_hf.stages.exports.base import Export
+from magpie_hf.stages.exports.candidates import ExportCandidates
+from magpie_hf.stages.exports.rl import ExportRL
+from magpie_hf.stages.exports.texts import ExportText
 from magpie_hf.stages.pair import Pair
 from magpie_hf.store.splits import ParquetSplit, read, rows_of
 

@@ -17,7 +17,7 @@ from datasets import DatasetDict, load_dataset
 from samples import junk, labels, problem
 
 from conftest import CANDIDATES, JUDGE, PROBLEMS, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.engines.base import Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine

@@ -21,7 +21,7 @@ import pytest
 
 from conftest import PROBLEMS, Answers, small_recipe
 from fake_server import FakeServer
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, INCOMPLETE, OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS

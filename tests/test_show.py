@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion

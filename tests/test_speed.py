@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import JUDGE, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.vllm.recovery import Recovering

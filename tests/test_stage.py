@@ -33,7 +33,7 @@ from magpie_hf.schema import PAIR, PUBLISHED, TEXT_SPLITS
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, seed_of
 from magpie_hf.stages.clean import Clean
-from magpie_hf.stages.export import ExportText
+from magpie_hf.stages.exports.texts import ExportText
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.respond import Respond

@@ -15,7 +15,7 @@ from families import FAMILIES
 from chat_formats import BUILT, GEMMA_2, IDEFICS, LLAVA, MISTRAL_1, QWEN_CODER
 from conftest import PROBLEMS, Answers, small_domain, small_recipe
 from fake_server import FakeServer
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.card.provenance import provenance
 from magpie_hf.cli.commands.assembly import recipe_of
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from chat_formats import byte_tokenizer, ids_of
 from conftest import CANDIDATES, SOLUTIONS, Answers, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import Chat

@@ -21,7 +21,7 @@ from transformers import AutoTokenizer
 
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import LoopbackHub, loopback_hub
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.model import resolve

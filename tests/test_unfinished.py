@@ -10,7 +10,7 @@ import pytest
 from datasets import DatasetDict, load_dataset
 
 from conftest import Answers, Dying, small_recipe
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.hub.release import released

@@ -21,7 +21,7 @@ from magpie_hf.answers.worker_pool import POOL
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import VERIFY
 from magpie_hf.stage import fingerprint, identity
-from magpie_hf.stages.export import ExportRL
+from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.published_answers import published_answers
 from magpie_hf.stages.verify import Verify

@@ -29,7 +29,7 @@ from magpie_hf.review.precision import ENOUGH, Share
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.selection.reasons import REASONS
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.export import ExportRL
+from magpie_hf.stages.exports.rl import ExportRL
 
 __all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "RECIPE", "VERSION", "Contents", "files"]
 

@@ -36,7 +36,7 @@ from magpie_hf.review.precision import precision
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.export import ExportRL
+from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import sum_of
 from magpie_hf.store.own_rows import is_own

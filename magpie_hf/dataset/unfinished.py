@@ -17,7 +17,9 @@ from magpie_hf.card.stats import Samples, samples_of
 from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
 from magpie_hf.run.selection_log import filtered_pieces
-from magpie_hf.stages.export import Export, ExportDropped, export_of
+from magpie_hf.stages.exports.base import Export
+from magpie_hf.stages.exports.dropped import ExportDropped
+from magpie_hf.stages.exports.spec import export_of
 from magpie_hf.store.own_rows import first_rows
 from magpie_hf.store.records import RECORD, read_record
 from magpie_hf.store.rows import Made, Published, Rows

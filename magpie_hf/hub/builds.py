@@ -18,7 +18,7 @@ from magpie_hf.card.own_words import rest_of
 from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.stats import Samples
 from magpie_hf.errors import BadInput
-from magpie_hf.stages.export import ExportRL
+from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.store.manifest import Content
 from magpie_hf.store.splits import ParquetSplit
 from magpie_hf.text.language import tr

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from magpie_hf.answers.comparison import is_readable
-from magpie_hf.building import build
+from magpie_hf.building.build import build
 from magpie_hf.domains import Domain
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Engine

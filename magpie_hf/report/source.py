@@ -24,7 +24,7 @@ from magpie_hf.review.marks import Kept, kept_marks
 from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.export import ExportRL
+from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.records import LOCK, RUN, record_of
 from magpie_hf.store.splits import ParquetSplit, Split, rows_of

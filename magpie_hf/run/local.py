@@ -24,7 +24,7 @@ from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, use_of
-from magpie_hf.stages.export import Export
+from magpie_hf.stages.exports.base import Export
 from magpie_hf.stages.guard import Fault, guarded
 from magpie_hf.store.rows import Made, Published, Rows, digest, is_whole, open_table, seal
 from magpie_hf.store.shards import ShardFolder

@@ -404,7 +404,7 @@ def _build(
     cluster = cluster_of(options)
     head = check_push(options)
 
-    from magpie_hf.building import build
+    from magpie_hf.building.build import build
     from magpie_hf.card.provenance import models_of
     from magpie_hf.models.licences import licences_for
     from magpie_hf.planning.inputs import build_of
@@ -444,7 +444,7 @@ def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Sh
     from magpie_hf.planning.outcome import outcome_of
     from magpie_hf.planning.view import outcome_line
     from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
-    from magpie_hf.stages.export import ExportRL
+    from magpie_hf.stages.exports.rl import ExportRL
 
     show.say(outcome_line(outcome_of(out)))
     whole = datasets[DEFAULT_CONFIG]

@@ -171,7 +171,7 @@ def calibrated(
     recipe: Recipe, out: Path, source: KnownAnswers, about: Mapping[str, Any], **how: Any
 ) -> dict[str, Any]:
     """The record of a calibration by this recipe, made once all its rows are there. how: as in `build`."""
-    from magpie_hf.building import first_problems
+    from magpie_hf.building.build import first_problems
     from magpie_hf.review.calibration.measuring import OPINIONS, READS, measured, outcome
     from magpie_hf.review.calibration.record import described, keep
     from magpie_hf.store.records import RUN

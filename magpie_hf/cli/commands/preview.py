@@ -88,7 +88,7 @@ def _preview(
     check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)
 
-    from magpie_hf.building import first_problems
+    from magpie_hf.building.build import first_problems
     from magpie_hf.planning.costs import costs_of
     from magpie_hf.report.showing.layout import Layout
     from magpie_hf.run.interrupts import stopping_at_once
@@ -134,7 +134,10 @@ def shown_of(recipe: Recipe, rows: Rows, candidates: bool = False) -> Iterator[S
 
     An accepted problem is its best SFT row; all its candidates where it has none, or with `candidates`.
     """
-    from magpie_hf.stages.export import Export, ExportCandidates, ExportDropped, ExportText
+    from magpie_hf.stages.exports.base import Export
+    from magpie_hf.stages.exports.candidates import ExportCandidates
+    from magpie_hf.stages.exports.dropped import ExportDropped
+    from magpie_hf.stages.exports.texts import ExportText
 
     def made_by(export: Export) -> list[dict[str, Any]]:
         made = export(rows.read(export.reads).to_pydict())

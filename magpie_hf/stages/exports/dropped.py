@@ -1,0 +1,56 @@
+"""The samples that were not accepted, with their reasons.
+
+Not here: why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from datasets import Features
+
+from magpie_hf.schema import (
+    DROPPED,
+)
+from magpie_hf.stages.exports.base import Export, Row, tags
+from magpie_hf.stages.step import OwnColumn
+
+
+@dataclass(frozen=True)
+class ExportDropped(Export):
+    """The samples that were not accepted, with their reasons. They stay in the run."""
+
+    version: ClassVar[int] = 1
+    COLUMNS: ClassVar[Features] = DROPPED
+    READS: ClassVar[tuple[str, ...]] = (
+        "id",
+        "domain",
+        "raw_instruction",
+        "raw_finish_reason",
+        "problem",
+        "language",
+        "tags",
+        "contaminated_by",
+        "near_duplicate",
+        "dropped",
+    )
+
+    domain: str
+    moved: bool = False
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+
+    @property
+    def config(self) -> str:
+        return self.domain
+
+    @property
+    def split(self) -> str:
+        return "dropped"
+
+    def takes(self, row: Row) -> bool:
+        return row["dropped"] is not None
+
+    def rows(self, row: Row) -> list[Row]:
+        same = {name: row[name] for name in DROPPED if name not in ("reason", "tags")}
+        return [{**same, "reason": row["dropped"], "tags": tags(row)}]

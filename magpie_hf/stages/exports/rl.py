@@ -1,0 +1,99 @@
+"""`<domain>_rl`: problems with a ground truth for reinforcement learning.
+
+Not here: how a majority is found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from datasets import Features
+
+from magpie_hf.answers.notation import braced
+from magpie_hf.limits import check_rl
+from magpie_hf.models.chat import SOLVING_INSTRUCTION
+from magpie_hf.schema import (
+    RL,
+    RL_SUFFIX,
+)
+from magpie_hf.stages.exports.base import Divided, Row
+from magpie_hf.stages.opinions import is_confirmed
+from magpie_hf.stages.step import OwnColumn
+
+
+@dataclass(frozen=True)
+class ExportRL(Divided):
+    """`<domain>_rl`, train and test: problems with a majority answer as the ground truth.
+
+    min_majority_share: the least majority share.
+    first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
+
+    A reference answer that is used stands in the place of the majority's, whatever the votes say. Answers
+    that a reward cannot check are left out, and majorities that the opinions do not confirm. The prompt is
+    the problem and the solving instruction, because a reward reads the answer from a box; the answer is
+    written as TRL's reads it (`braced`). A majority is no proof: the ground truth is what the solver says
+    most often.
+    """
+
+    version: ClassVar[int] = 4
+    COLUMNS: ClassVar[Features] = RL
+    shows_references: ClassVar[bool] = False
+    READS: ClassVar[tuple[str, ...]] = (
+        "index",
+        "id",
+        "problem",
+        "cluster_sizes",
+        "majority_answer",
+        "majority_share",
+        "mean_num_tokens",
+        "is_readable",
+        "accepted_as",
+        "normal_hash",
+    )
+    suffix: ClassVar[str] = RL_SUFFIX
+
+    min_majority_share: float
+    instruction: str = SOLVING_INSTRUCTION
+    moved: bool = False
+    first: int = 0
+    reference: str = field(default="", metadata={"later": True})
+    own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
+
+    @property
+    def config(self) -> str:
+        return self.domain + self.suffix
+
+    @property
+    def split(self) -> str:
+        return self.side
+
+    def __post_init__(self) -> None:
+        check_rl(self.min_majority_share)
+        object.__setattr__(self, "min_majority_share", float(self.min_majority_share))
+
+    def rows(self, row: Row) -> list[Row]:
+        if self.by_reference and row["reference_answer"] is not None:
+            answer, fits = row["reference_answer"], row["reference_readable"]
+        else:
+            answer, fits = row["majority_answer"], row["is_readable"]
+            fits = answer is not None and fits and row["majority_share"] >= self.min_majority_share
+            fits = fits and is_confirmed(row, self.opinions)
+        if not fits:
+            return []
+        gold = braced(answer)
+        published = {
+            "id": row["id"],
+            "problem": row["problem"],
+            "prompt": [{"role": "user", "content": f"{row['problem']}\n\n{self.instruction}"}],
+            "solution": f"$\\boxed{{{gold}}}$",
+            "data_source": f"magpie_hf/{self.domain}",
+            "ability": "math",
+            "reward_model": {"style": "rule", "ground_truth": gold},
+            "extra_info": {"index": self.first + row["index"], "split": self.side},
+            "majority_share": row["majority_share"],
+            "answer_votes": sum(row["cluster_sizes"]),
+            "candidate_tokens": row["mean_num_tokens"],
+        }
+        return [published]

@@ -1,0 +1,33 @@
+"""Exports as plain JSON values, and back.
+
+Not here: what an export does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.stages.exports.base import Export
+from magpie_hf.stages.exports.candidates import ExportCandidates
+from magpie_hf.stages.exports.rl import ExportRL
+from magpie_hf.stages.exports.texts import ExportText
+
+
+def spec_of(export: Export) -> dict[str, Any]:
+    """An export as plain JSON values, from which `export_of` rebuilds it."""
+    return {"is": type(export).__name__, **asdict(export)}  # type: ignore[call-overload]
+
+
+def export_of(spec: dict[str, Any]) -> Export:
+    """The export that `spec_of` described."""
+    kinds: dict[str, type[ExportText | ExportRL | ExportCandidates]] = {
+        kind.__name__: kind for kind in (ExportText, ExportRL, ExportCandidates)
+    }
+    own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
+    fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
+    fields["opinions"] = tuple(spec.get("opinions", ()))
+    if "generation" in fields:
+        fields["generation"] = tuple((name, value) for name, value in fields["generation"])
+    return kinds[fields.pop("is")](**fields)
