@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from magpie_hf.stages.step import Step as Step
 
 _HOMES = {
-    "building": ("build",),
+    "building.build": ("build",),
     "models.chat": ("Chat", "chat_of"),
     "run.ray.cluster": ("RayCluster",),
     "domains": ("DOMAINS", "Domain", "solver_sampling"),

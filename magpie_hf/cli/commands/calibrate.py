@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.cli.commands import build
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, check_rules, cluster_of, recipe_of
+from magpie_hf.cli.commands.build_options import add_options
 from magpie_hf.cli.commands.display import beside_rows
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
         ),
         conflict_handler="resolve",
     )
-    build.add_options(calibrate)
+    add_options(calibrate)
     own = calibrate.add_argument_group("the calibration")
     own.add_argument(
         "--count",

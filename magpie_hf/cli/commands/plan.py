@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.cli.commands import build
 from magpie_hf.cli.commands.assembly import (
     check_devices,
     check_engine,
@@ -23,6 +22,7 @@ from magpie_hf.cli.commands.assembly import (
     recipe_of,
     server_lines,
 )
+from magpie_hf.cli.commands.build_options import add_options
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import number, roles
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
             "with its outcome."
         ),
     )
-    build.add_options(plan)
+    add_options(plan)
     own = plan.add_argument_group("the plan")
     whole, decimal = number(int), number(float)
     measuring = (

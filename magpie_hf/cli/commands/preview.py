@@ -12,9 +12,9 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
-from magpie_hf.cli.commands import build
 from magpie_hf.cli.commands.assembly import check_devices, check_engine, cluster_of, recipe_of
 from magpie_hf.cli.commands.brief import Brief, brief_of
+from magpie_hf.cli.commands.build_options import add_options
 from magpie_hf.cli.commands.display import Show, beside_rows
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
             "what the whole build would. Takes the options of build, which goes on from these rows."
         ),
     )
-    build.add_options(preview)
+    add_options(preview)
     own = preview.add_argument_group("the preview")
     own.add_argument(
         "-n",
