@@ -20,9 +20,10 @@ import sympy
 
 from conftest import FAST, is_trial, small_domain
 from magpie_hf.building.build import build
-from magpie_hf.cli.commands.calibrate import calibrated
+from magpie_hf.cli.commands.calibrate import _as_build, calibrated
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
-from magpie_hf.cli.main import main
+from magpie_hf.cli.commands.recipe_files import with_recipe
+from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import own_domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
@@ -139,7 +140,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:2]
-from magpie_hf.cli.commands.calibrate import calibrated
+from magpie_hf.cli.commands.calibrate import _as_build, calibrated
 from magpie_hf.models.model import resolve
 from magpie_hf.review.calibration.source import of_families
 from test_calibrate import Scripted, recipe
@@ -284,6 +285,8 @@ def test_losses_of_the_reader_are_counted_apart() -> None:
         ("-\\dfrac34", "-3/4"), ("x = 1{,}250", "1250"), ("2\\sqrt{5}", "2*sqrt(5)"),
         ("\\frac{e^{3}-1}{9}", "(E**3-1)/9"), ("2^{-3}", "1/8"), ("1 1/2", None), ("9^{9^{9}}", None),
         ("\\frac{1}{0}", None), ("(3, 4)", None), ("a + 1", None), ("5\\%", None), ("1/(2-2)", None),
+        ("x=2, y=3", None), ("x = -2 \\text{ or } x = 3", None), ("2\\frac{1}{2}", None),
+        ("x\\frac{1}{2}", None), ("答えは = 5", "5"), ("a = b = 5", None),
     ],
 )  # fmt: skip
 def test_simple_values_are_read_exactly_and_nothing_else(text: str, value: str | None) -> None:
@@ -304,6 +307,25 @@ def test_the_command_line_says_what_does_not_fit(tmp_path: Path, capsys: pytest.
         assert main(["calibrate", *options, "--out", str(tmp_path / "out")]) == BAD_INPUT
         assert says in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_files_folder_is_its_builds(
+    demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(f"model: {demo_model}\nrun:\n  out: data/mine\n")
+    words = parser()
+    line = ["calibrate", "mine.yaml"]
+    file, options = with_recipe(words, line, words.parse_args(line))
+    assert (options.model, options.out) == (str(demo_model), None)
+    assert file.arguments({"out"}, {}) == ["--out=data/mine"]
+
+
+def test_the_solvers_chat_options_are_nobody_elses(tmp_path: Path) -> None:
+    given = ["--chat-option", "solver:a=1", "--chat-option", "b=2", "--chat-option", "model:c=3"]
+    options = parser().parse_args(["calibrate", "--model", "6", "--solver", "1", *given])
+    _as_build(options, options.solver, of_families(tmp_path, 3, 0, ["algebra"], (1,)))
+    assert options.chat_option == ["solver:a=1", "b=2", "model:a=1"]
 
 
 @pytest.mark.vllm

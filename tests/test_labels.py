@@ -145,6 +145,20 @@ def once_dead(answers: Answers, kind: type[Answers], most: int) -> Answers:
     return labelled(answers, Ends)
 
 
+def test_a_checker_that_found_no_answer_is_not_asked_again(answers: Answers, tmp_path: Path) -> None:
+    checker = labelled(answers)
+    checker.answers = 0
+    recipe = recipe_of(answers, checker)
+    rows = rows_of(build(recipe, tmp_path / "out"), "candidates")
+    assert any(row["checked"] == "none" and row["checker_answer"] is None for row in rows)
+    first = list(checker.requests)
+    for more in ({"k": recipe.k + 1}, {"k": recipe.k + 1, "objections": True}, {"k": recipe.k}):
+        build(replace(recipe, **more), tmp_path / "out")  # type: ignore[arg-type]
+        seeds = [seed for sampling, seed in checker.requests if "Problem" not in sampling.schema]
+        assert len(seeds) == len(set(seeds)), more
+    assert checker.requests[: len(first)] == first
+
+
 ROLES = {"checker": Answers, "programs": Programs, "looks": Doubts}
 
 

@@ -36,6 +36,8 @@ FORBIDDEN = {
     "2 GB in pieces": "x = [bytearray(2**20) for _ in range(2048)]",
     "a huge power": "x = 7 ** 10 ** 10",
     "2 GB in a file": "f = open('x', 'wb')\nfor _ in range(2048): f.write(bytes(2**20)); f.flush()",
+    "folders": "import os\nfor i in range(1000): os.mkdir(str(i))",
+    "links": "import os\nopen('x', 'w').close()\nfor i in range(1000): os.link('x', str(i))",
     "2 GB in files": "for i in range(2048): open(str(i), 'wb').write(bytes(2**20))",
     "memory without an address": "import os; os.memfd_create('x')",
     "memory of the system": "import ctypes\nif ctypes.CDLL(None).shmget(1, 2**30, 0o1666) < 0: raise OSError",
@@ -181,7 +183,10 @@ def test_no_sandbox_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     refuses.write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2\nexit 1\n")
     refuses.chmod(0o755)
     monkeypatch.setattr(shutil, "which", lambda name: str(refuses))
-    with pytest.raises(BadInput, match=r"makes none here \(No permissions to create new namespace\); allow"):
+    with pytest.raises(BadInput, match=r"none here \(\S+: No permissions to create new namespace\); allow"):
+        Sandbox.find()
+    monkeypatch.setattr(shutil, "which", lambda name: str(tmp_path / "nothing"))
+    with pytest.raises(BadInput, match=r"none here \(\S+nothing: No such file or directory\); allow"):
         Sandbox.find()
     lax = tmp_path / "lax"  # runs what it is given, without any wall
     lax.write_text(f"#!/bin/sh\nexec {sys.executable} -\n")
@@ -190,3 +195,14 @@ def test_no_sandbox_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match="of 7 refused"):
         Sandbox.find()
+
+
+def test_a_bubblewrap_that_is_too_old_hides_no_better_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, box: Sandbox
+) -> None:
+    old = tmp_path / "bwrap"
+    old.write_text("#!/bin/sh\necho 'bwrap: Unknown option --disable-userns' >&2\nexit 1\n")
+    old.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(old))
+    monkeypatch.setattr(sandbox, "_of_the_extra", lambda: box.bwrap)
+    assert Sandbox.find() == box

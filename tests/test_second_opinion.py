@@ -106,6 +106,19 @@ PROGRAMS: dict[str, tuple[str, list[str], str | None, str]] = {
         "2*sqrt(3)",
         "agrees",
     ),
+    "by a processor": (
+        "3",
+        [program("print((0.1 + 0.2) * 10)"), program("print(3)")],
+        "3.0000000000000004",
+        "agrees",
+    ),
+    "of a fraction": (
+        r"\frac{21}{10}",
+        [program("print(2.0999999999999996)"), "No."],
+        "2.0999999999999996",
+        "agrees",
+    ),
+    "not by rounding": ("3", [program("print((0.1 + 0.2) * 11)"), "No."], "3.3000000000000007", "differs"),
     "another": ("5", [program("print(6)"), program("print(6)")], "6", "differs"),
     "at odds": ("5", [program("print(5)"), program("print(6)")], None, "none"),
     "an error": ("5", [program("1 / 0"), program("print(5)")], "5", "agrees"),
@@ -133,8 +146,8 @@ def test_what_programs_print(model: Model) -> None:
     assert rows["program_agrees"] == [*(agrees for *_, agrees in PROGRAMS.values()), None]
     assert rows["programs"][-1] is None
     endings = [[one["ending"] for one in row] for row in rows["programs"][:-1]]
-    assert endings[5:] == [["error", "ok"], ["error", "no_program"], ["ok", "no_program"], ["no_program"] * 2]
-    assert rows["programs"][5][0]["error"] == "ZeroDivisionError: division by zero"
+    assert endings[8:] == [["error", "ok"], ["error", "no_program"], ["ok", "no_program"], ["no_program"] * 2]
+    assert rows["programs"][8][0]["error"] == "ZeroDivisionError: division by zero"
 
 
 def test_a_machine_without_a_sandbox_runs_nothing(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,7 @@ def first_problems(
         if begun and status(folder.path).finished and not folder.is_finished(folder.reviewed(recipe)):
             raise BadInput(
                 f"{folder.path} holds a finished build with other options, or marks that were not built yet;"
-                " a preview would begin to change it: choose another --out, or run the build"
+                " a preview or a calibration would begin to change it: choose another --out, or run the build"
             )
     local = runner(folder.run, shard_rows, max(8, -(-count // shard_rows)), notify)
     with _begun(recipe, folder, local, notify, licence, count, take) as pipeline:

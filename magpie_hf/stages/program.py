@@ -28,6 +28,8 @@ INSTRUCTION = (
     " a number, or an exact expression as sympy prints it, not rounded. It may import the standard library"
     " and sympy. It gets no input. Put it into one block that begins with ```python and ends with ```."
 )
+_FLOAT = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?", re.IGNORECASE)
+_DOUBLE = 15  # digits from which a printed number is one that the processor rounded
 _BLOCK = re.compile(r"```(?:python3?|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL | re.IGNORECASE)
 
 
@@ -135,7 +137,11 @@ class RunPrograms(Stage):
         return printed[0], {"equal": AGREES, "different": DIFFERS}.get(relation, NONE)
 
     def _relation(self, one: str, other: str) -> str:
-        return compare(one, other, self.limits, self.processes).relation
+        """How two answers compare, of which the first was printed; a rounded number also to 12 digits."""
+        relation = compare(one, other, self.limits, self.processes).relation
+        if relation == "different" and (_rounded(one), _rounded(other)) != (one, other):
+            return compare(_rounded(one), _rounded(other), self.limits, self.processes).relation
+        return relation
 
 
 def source_of(text: str) -> str | None:
@@ -148,6 +154,13 @@ def _printed(ran: Ran) -> str | None:
     """The last line that a program printed, if it ran to its end."""
     lines = [line.strip() for line in ran.output.splitlines() if line.strip()]
     return lines[-1] if lines and ran.ending == "ok" else None
+
+
+def _rounded(text: str) -> str:
+    """A number that a processor rounded, without the digits that this spoils; other texts as they are."""
+    if not _FLOAT.fullmatch(text) or len(re.sub(r"e.*|\D", "", text.lower()).lstrip("0")) < _DOUBLE:
+        return text
+    return f"{float(text):.12g}"
 
 
 def _column(one: tuple[str, Ran] | None) -> dict[str, str | None]:

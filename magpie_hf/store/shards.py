@@ -134,9 +134,12 @@ class ShardFolder:
 
 
 def _alive(batch: Batch) -> Batch:
-    """The rows of a batch on which the stage ran: its first column is null in dropped rows."""
-    first = next(iter(batch.values()))
-    rows = [row for row, value in enumerate(first) if value is not None]
+    """The rows of a batch on which the stage ran: in dropped rows all its columns are null."""
+    rows = [
+        row
+        for row, values in enumerate(zip(*batch.values(), strict=True))
+        if any(value is not None for value in values)
+    ]
     return {column: [values[row] for row in rows] for column, values in batch.items()}
 
 

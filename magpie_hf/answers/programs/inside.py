@@ -19,19 +19,20 @@ FORBIDDEN = {
     "x86_64": (
         0xC000003E,
         {
-            "shmget": 29, "socket": 41, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58, "semget": 64,
-            "msgget": 68, "ptrace": 101, "mount": 165, "add_key": 248, "keyctl": 250, "unshare": 272,
-            "perf_event_open": 298, "setns": 308, "memfd_create": 319, "bpf": 321, "userfaultfd": 323,
-            "io_uring_setup": 425, "clone3": 435,
+            "shmget": 29, "socket": 41, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58,
+            "semget": 64, "msgget": 68, "mkdir": 83, "link": 86, "symlink": 88, "ptrace": 101, "mknod": 133,
+            "mount": 165, "add_key": 248, "keyctl": 250, "unshare": 272, "mkdirat": 258, "mknodat": 259,
+            "linkat": 265, "symlinkat": 266, "perf_event_open": 298, "setns": 308, "memfd_create": 319,
+            "bpf": 321, "userfaultfd": 323, "io_uring_setup": 425, "clone3": 435,
         },
     ),
     "aarch64": (
         0xC00000B7,
         {
-            "mount": 40, "unshare": 97, "ptrace": 117, "msgget": 186, "semget": 190, "shmget": 194,
-            "socket": 198, "socketpair": 199, "add_key": 217, "keyctl": 219, "clone": 220,
-            "perf_event_open": 241, "setns": 268, "memfd_create": 279, "bpf": 280, "userfaultfd": 282,
-            "io_uring_setup": 425, "clone3": 435,
+            "mknodat": 33, "mkdirat": 34, "symlinkat": 36, "linkat": 37, "mount": 40, "unshare": 97,
+            "ptrace": 117, "msgget": 186, "semget": 190, "shmget": 194, "socket": 198, "socketpair": 199,
+            "add_key": 217, "keyctl": 219, "clone": 220, "perf_event_open": 241, "setns": 268,
+            "memfd_create": 279, "bpf": 280, "userfaultfd": 282, "io_uring_setup": 425, "clone3": 435,
         },
     ),
 }  # fmt: skip
@@ -56,6 +57,8 @@ def bounds() -> None:
 def one_process() -> None:
     """From here on the kernel refuses this process others, threads, sockets, and memory of another sort.
 
+    Folders and links are of the last: they take the kernel's own memory, which no bound here counts.
+
     The number of a user's processes cannot be bounded for root, and address space counts for one process
     alone. Raises OSError where the kernel takes no filter, KeyError on another kind of machine.
     """
@@ -78,4 +81,4 @@ if __name__ == "__main__":
     source = sys.stdin.buffer.read()
     bounds()
     one_process()
-    exec(compile(source, "program", "exec"), {"__name__": "__main__"})
+    exec(compile(source, "program", "exec", dont_inherit=True), {"__name__": "__main__"})

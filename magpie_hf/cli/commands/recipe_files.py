@@ -41,6 +41,8 @@ def with_recipe(
     file = read(content_of(options.recipe), options.recipe, build_options(parser))
     command = commands[options.command]
     known = {action.dest for action in command._actions if action.option_strings}
+    if options.command == "calibrate":
+        known.remove("out")  # the file's is the build's
     at = list(arguments).index(options.command) + 1
     alone = command.parse_args(arguments[at:], argparse.Namespace(**dict.fromkeys(known)))  # without defaults
     given = {name: value for name in known if (value := getattr(alone, name)) is not None}

@@ -22,6 +22,7 @@ _SPELLED = (
     (r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))", ""),
     (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
 )
+_SEVERAL = re.compile(r"[=,;]|\b(?:or|and)\b|\\(?:lor|land|vee|wedge|cup|quad)(?![A-Za-z])|[∨∧∪]|または")
 MOST = 300  # characters
 MOST_BITS = 50_000  # of a power of a rational number
 
@@ -35,8 +36,9 @@ def value_of(text: str) -> Any | None:
 
     Of an equation it is the value of the last side.
     """
-    text = text.rpartition("=")[2].strip().rstrip(".")
-    if len(text) > MOST:
+    name, _, text = text.rpartition("=")
+    text = text.strip().rstrip(".")
+    if len(text) > MOST or _SEVERAL.search(name):
         return None
     for pattern, spelled in _SPELLED:
         text = re.sub(pattern, spelled, text)
@@ -77,6 +79,10 @@ class _Reader:
     def _next(self) -> str:
         return "" if self.is_over else self._tokens[self._at].group().strip()
 
+    @property
+    def _follows_whole(self) -> bool:
+        return self._tokens[self._at - 1].group().strip().isdigit()
+
     def _take(self, wanted: str | None = None) -> str:
         found = self._next
         if not found or (wanted is not None and found != wanted):
@@ -97,7 +103,7 @@ class _Reader:
         while (sign := self._next) and sign not in ("+", "-", ")", "}", "]", "^"):
             if sign in ("*", "/"):
                 self._take()
-            elif sign[0].isdigit():  # "1 1/2" is no product
+            elif sign[0].isdigit() or (sign == r"\frac" and self._follows_whole):  # a mixed number
                 raise _NoValueError
             part = self._signed() if sign in ("*", "/") else self._power()
             if sign == "/" and part == 0:
