@@ -23,6 +23,7 @@ from magpie_hf.limits import (
     check_rl,
     check_sft,
     check_steer,
+    check_tir,
 )
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.models.data_licence import check_source
@@ -46,6 +47,7 @@ from magpie_hf.stages.exports.base import SHOWN, USED, Export
 from magpie_hf.stages.exports.candidates import ExportCandidates
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.texts import ExportText
+from magpie_hf.stages.exports.tir import ExportTIR
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
@@ -57,6 +59,7 @@ from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.take import AsGiven, Take
+from magpie_hf.stages.tool_answers import ToolAnswers
 from magpie_hf.stages.verify import Verify
 
 
@@ -71,8 +74,10 @@ class Recipe:
     tagger or else the solver compares; None compares words alone. acceptance: the rules for accepting a
     sample. near: the share of common words from which two problems are near-duplicates. verify: how answers
     are compared. pair: how pairs are made; None takes the least score gap of the scorer. rl_majority_share:
-    the least majority share of a problem in `<domain>_rl`; None makes no such configuration. held_out: which
-    problems are kept for the test splits. sft: which answers of a problem its SFT rows hold: "best", "all",
+    the least majority share of a problem in `<domain>_rl`; None makes no such configuration. tir: answers
+    with programs in them, of each problem that has a label, for `<domain>_tir`; 0 asks for none. held_out:
+    which problems are kept for the test splits. sft: which answers of a problem its SFT rows hold: "best",
+    "all",
     at most a number of them, or "cold", which asks for one more. keep_minority: whether answers against the
     majority are published, too. auto_extend: how often the bound of the answers that it truncated is doubled.
     steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
@@ -120,6 +125,7 @@ class Recipe:
     rejecter: Engine | None = field(default=None, metadata={"later": True})
     chosen: str = field(default=BEST, metadata={"later": True})
     objections: bool = field(default=False, metadata={"later": True})
+    tir: int = field(default=0, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -135,6 +141,7 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
+        check_tir(self.tir)
         check_pairs_checked(self.pairs_checked, bool(self.checker or self.programmer))
         check_chosen(self.chosen, self.rejecter is not None)
         if self.rejecter is not None and self.rejecter.model == self.solver.model:
@@ -150,11 +157,12 @@ class Recipe:
                     f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters,"
                     " digits, _ and -"
                 )
-            if domain.key.endswith(ExportRL.suffix) and domain.key.removesuffix(ExportRL.suffix) in keys:
-                raise BadInput(
-                    f"the domain key {domain.key!r} names the RL problems of another domain; choose"
-                    " another key"
-                )
+            for kind in (ExportRL, ExportTIR):
+                if domain.key.removesuffix(kind.suffix) in set(keys) - {domain.key}:
+                    raise BadInput(
+                        f"the domain key {domain.key!r} names the configuration {kind.suffix} of another"
+                        " domain; choose another key"
+                    )
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
         if self.problems is not None:
@@ -288,12 +296,24 @@ class Recipe:
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
+            *([("", self.solver, [[self.tools(domain)]])] if self.tir else []),
             *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             ("" if delta else "pair", None, [[self.pairing], *confirmed]),
             *delta,
         ]
         return passes_of(places, self.steps)
+
+    def tools(self, domain: Domain) -> ToolAnswers:
+        """The stage that asks for answers with programs in them."""
+        return ToolAnswers(
+            self.solver,
+            domain.candidate,
+            self.tir,
+            self.pairing.min_majority_share,
+            self.reference == USED,
+            limits=self.verify.limits,
+        )
 
     def _delta(self, domain: Domain, rejecter: Engine) -> Delta:
         return Delta(
@@ -387,6 +407,8 @@ class Recipe:
             if (share := self.rl_majority_share) is not None:
                 own = own_columns(self.steps, ["rl"], "rl")
                 exports.append(ExportRL(*where, share, self.instruction, first=first, own=own, **shown))
+            if self.tir:
+                exports.append(ExportTIR(*where, generation, **shown))
             own = own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG)
             exports.append(ExportCandidates(*where, own=own, **chosen))
         return exports
