@@ -74,6 +74,7 @@ COLUMNS = (
     ("`<domain>`", "`train_sft`, `test_sft`, `train_prefs`, `test_prefs`", "domain", schema.PUBLISHED),
     ("`candidates`", "`train`, `test`", "candidates", schema.CANDIDATES),
     ("`<domain>_rl`", "`train`, `test`", "rl", schema.RL),
+    ("`<domain>_tir`", "`train`, `test`", "tir", schema.TIR),
 )
 FILES = (
     (

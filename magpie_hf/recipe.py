@@ -74,10 +74,8 @@ class Recipe:
     tagger or else the solver compares; None compares words alone. acceptance: the rules for accepting a
     sample. near: the share of common words from which two problems are near-duplicates. verify: how answers
     are compared. pair: how pairs are made; None takes the least score gap of the scorer. rl_majority_share:
-    the least majority share of a problem in `<domain>_rl`; None makes no such configuration. tir: answers
-    with programs in them, of each problem that has a label, for `<domain>_tir`; 0 asks for none. held_out:
-    which problems are kept for the test splits. sft: which answers of a problem its SFT rows hold: "best",
-    "all",
+    the least majority share of a problem in `<domain>_rl`; None makes no such configuration. held_out: which
+    problems are kept for the test splits. sft: which answers of a problem its SFT rows hold: "best", "all",
     at most a number of them, or "cold", which asks for one more. keep_minority: whether answers against the
     majority are published, too. auto_extend: how often the bound of the answers that it truncated is doubled.
     steer: where a domain's text goes: "system", "user" or "none"; None for the system's turn, or the user's
@@ -90,6 +88,8 @@ class Recipe:
     these candidates, the "best" or the "shortest".
     objections: whether doubtful problems are looked at again, by the checker, or else the tagger, or else the
     solver, and those that are called ill-posed are dropped.
+    tir: how many answers with programs in them are asked for of each problem that has a label, for
+    `<domain>_tir`; 0 for none.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -289,6 +289,7 @@ class Recipe:
         opinions = (self.checker, self.programmer, self.looker)
         confirm = Confirm(self.opinions, self.reference == USED)
         confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
+        tools: Places = [("", self.solver, [[self.tools(domain)]])] if self.tir else []
         delta: Places = []
         if self.rejecter is not None:
             delta = [("pair", self.rejecter, [[self._delta(domain, self.rejecter)]])]
@@ -296,7 +297,7 @@ class Recipe:
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
-            *([("", self.solver, [[self.tools(domain)]])] if self.tir else []),
+            *tools,
             *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             ("" if delta else "pair", None, [[self.pairing], *confirmed]),

@@ -398,6 +398,7 @@ WITH_DELTA: dict[str, dict[str, Any]] = {
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 RL_SUFFIX = "_rl"  # of the configuration of a domain's RL problems
 TIR_SUFFIX = "_tir"  # of that of its answers with tools
+SUFFIXES = (RL_SUFFIX, TIR_SUFFIX)
 # Names of other files, folders and configurations of a build, which no domain can have.
 TAKEN = (
     "run",

@@ -13,16 +13,20 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from datasets import load_dataset
 from test_labels import has_sandbox, rows_of
 from test_second_opinion import batch
 from test_stage import byte_model, text_of
 
 from conftest import Answers, small_recipe
 from magpie_hf.building.build import build
+from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.hub.publish import publish_to_folder
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
@@ -190,7 +194,9 @@ def tools(demo_model: Path) -> Tools:
     return Tools(resolve(str(demo_model)), cut_every=7)
 
 
-def test_answers_that_give_the_label_are_published(tools: Tools, tmp_path: Path) -> None:
+def test_answers_that_give_the_label_are_published(
+    tools: Tools, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plain = build(recipe_of(tools, 0), tmp_path / "out")
     before = len(tools.requests)
     built = build(recipe_of(tools), tmp_path / "out", shard_rows=4)
@@ -214,6 +220,20 @@ def test_answers_that_give_the_label_are_published(tools: Tools, tmp_path: Path)
         assert row["solution"].endswith(f"$\\boxed{{{row['answer']}}}$.")
         assert END_OF_CODE in row["generation"]["asked_with"]
     assert len({(row["id"], row["answer_rank"]) for row in rows}) == len(rows)
+    text = (tmp_path / "out" / "README.md").read_text()
+    words = " ".join(text.split())
+    assert 'load_dataset("path/or/name", "algebra_tir")' in text
+    assert f"| `algebra_tir` | `train` | {len(rows)} |" in text
+    assert (
+        "was asked for 2 more answers to each problem that has a majority of at least 50% of the votes"
+        in words
+    )
+    assert "| `runs` | `int32` | how many programs were run in it |" in text
+    publish_to_folder(tmp_path / "out", "ada/maths", tmp_path / "published")  # which looks at every row
+    published = load_dataset(str(tmp_path / "published"), "algebra_tir", split="train")
+    assert published.to_list() == rows
+    assert main(["show", str(tmp_path / "out"), "--split", "tir", "-n", "1"]) == OK
+    assert "1 programs run)" in capsys.readouterr().out
     asked = len(tools.requests)
     build(recipe_of(tools), tmp_path / "out", shard_rows=5)
     assert len(tools.requests) == asked

@@ -33,10 +33,9 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.review.calibration.record import KEPT, fits, keep, kept, summary_of
 from magpie_hf.review.marks import bad_rows, kept_marks
 from magpie_hf.review.precision import precision
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, SUFFIXES, TEXT_SPLITS
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import sum_of
 from magpie_hf.store.own_rows import is_own
@@ -520,7 +519,7 @@ def data_in(files: Iterable[Path], provenance: Mapping[str, Any]) -> dict[str, d
         found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
     domains = [domain["key"] for domain in provenance["domains"]]
     order = [
-        *(config for domain in domains for config in (domain, domain + ExportRL.suffix)),
+        *(config for domain in domains for config in (domain, *(domain + suffix for suffix in SUFFIXES))),
         CANDIDATES_CONFIG,
     ]
     splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]

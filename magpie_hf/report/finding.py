@@ -21,13 +21,14 @@ from magpie_hf.store.records import PROVENANCE, RUN, UNREADABLE, read_record, re
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "samples"]
+Kind = Literal["sft", "prefs", "candidates", "rl", "tir", "dropped", "samples"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = ("train", "test")  # as in schema.py, which imports datasets
 # Columns that repeat other columns.
 LEFT_OUT = {
     "sft": ("messages", "chosen", "rejected"),
     "prefs": ("messages",),
+    "tir": ("messages",),
 }
 STEP = 32  # rows decoded at once
 
@@ -90,8 +91,8 @@ class Finished:
         if kind == "dropped":
             return dropped_files(self.folder).get(domain, [])
         return (
-            _sides(self.folder / f"{domain}_rl", "")
-            if kind == "rl"
+            _sides(self.folder / f"{domain}_{kind}", "")
+            if kind in ("rl", "tir")
             else _sides(self.folder / domain, f"_{kind}")
         )
 
