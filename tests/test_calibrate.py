@@ -218,11 +218,15 @@ def test_a_build_by_the_same_solver_states_the_calibration_in_its_card(
 
 def test_a_set_of_ones_own_takes_the_place_of_the_families(demo_model: Path, tmp_path: Path) -> None:
     model, file = resolve(str(demo_model)), tmp_path / "sums.jsonl"
-    solutions = ("Two and two.\n#### 4", "Three and one is $\\boxed{4}$.", "#### 5", "7")
+    solutions = ("Two and two.\n#### 4", "Three and one is $\\boxed{4}$.", "#### 5", "7", None)
     lines = ({"question": f"What is sum {at}?", "answer": one} for at, one in enumerate(solutions))
     file.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    source = of_set(f"{file}#question,answer")
+    source = of_set(tmp_path, f"{file}#question,answer", 9, 0)
     own = OwnProblems(source.place, source.problem, source.answer, as_given=True)
+    few = [read(of_set(tmp_path, f"{file}#question,answer", 3, seed)) for seed in (0, 0, 1)]
+    of_set(tmp_path, f"{file}#question,answer", 9, 0)
+    assert few[0] == few[1] == read(source)[:3] != few[2], "a sample by the seed, and no first rows"
+    assert {"What is sum 4?"}.isdisjoint(read(source)), "which has no answer"
     engine = FakeEngine(model, lambda *_: "It is $\\boxed{4}$.")
     domain = small_domain(own_domain("problems", 4), 4)
     asked = Recipe(engine, engine, Even(), (domain,), 3, held_out=HeldOut(0), auto_extend=0, problems=own)
@@ -234,6 +238,10 @@ def test_a_set_of_ones_own_takes_the_place_of_the_families(demo_model: Path, tmp
     summary = summary_of(record, 0.5).to_card()
     assert summary is not None
     assert (summary["right"], summary["labels"], summary["source"]) == (2, 4, "sums.jsonl")
+
+
+def read(source: KnownAnswers) -> list[str]:
+    return [json.loads(line)[source.problem] for line in Path(source.place).read_text().splitlines()]
 
 
 def row(reference: str, *texts: str) -> dict[str, Any]:

@@ -74,9 +74,13 @@ SHARD_BYTES = 500_000_000  # most bytes of one parquet file, as in the Hub's own
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of one build: `run/` holds shards and records, the rest is published."""
+    """The folder of one build: `run/` holds shards and records, the rest is published.
+
+    purpose: "" for a build, or what the folder is for, such as a calibration.
+    """
 
     path: Path
+    purpose: str = ""
 
     @property
     def run(self) -> Path:
@@ -142,6 +146,10 @@ class Folder:
             raise BadInput(
                 f"{self.path} holds a build of sampled problems; leave out --problems or choose another --out"
             )
+        if record.get("purpose", "") != self.purpose:
+            if self.purpose:
+                raise BadInput(f"{self.path} holds a build, and no calibration; choose another --out")
+            raise BadInput(f"{self.path} holds a calibration, and no build; choose another --out")
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
             if value != record.get(what, value):
@@ -183,6 +191,7 @@ class Folder:
                     "name": recipe.generator.model.name,
                     "model": recipe.generator.model.revision,
                     "seed": recipe.seed,
+                    **({"purpose": self.purpose} if self.purpose else {}),
                     "files": self._published_files(),
                 }
                 write_record(self._record_file, record)

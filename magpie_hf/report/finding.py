@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.report.samples import Sampled, length
-from magpie_hf.store.records import PROVENANCE, RUN, UNREADABLE, read_record, record_of, unreadable
+from magpie_hf.store.records import (
+    PROVENANCE,
+    RUN,
+    UNREADABLE,
+    check_is_build,
+    read_record,
+    record_of,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -137,6 +145,7 @@ class Finished:
 def finished(folder: Path) -> Finished:
     """The rows of the build in `folder`. Raises BadInput without a build that this version reads."""
     record = record_of(folder)
+    check_is_build(folder, record)
     try:
         own = own_columns(read_record(folder / RUN / PROVENANCE))
     except (FileNotFoundError, Torn):  # the rows can be shown without what their own columns mean
