@@ -184,6 +184,7 @@ def _options(actions: Sequence[argparse.Action]) -> list[tuple[str, str]]:
         action
         for action in actions
         if not isinstance(action, (argparse._SubParsersAction, argparse._HelpAction))
+        and action.help != argparse.SUPPRESS
     ]
     return [(_name(action), _help(action)) for action in shown]
 

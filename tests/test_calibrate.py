@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import signal
@@ -20,12 +21,13 @@ import sympy
 
 from conftest import FAST, is_trial, small_domain
 from magpie_hf.building.build import build
-from magpie_hf.cli.commands.calibrate import calibrated
+from magpie_hf.cli.commands.calibrate import EFFECTIVE, calibrated
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
-from magpie_hf.cli.main import main
+from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import own_domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
+from magpie_hf.hub.publish import publish_to_folder
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
@@ -33,11 +35,13 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
+from magpie_hf.report.finding import finished
 from magpie_hf.review.calibration.measuring import SHARES as LEVELS
 from magpie_hf.review.calibration.measuring import measured, outcome
 from magpie_hf.review.calibration.record import calibration_of, summary_of
 from magpie_hf.review.calibration.source import KnownAnswers, of_families, of_set
 from magpie_hf.review.calibration.values import value_of
+from magpie_hf.run.status import status
 from magpie_hf.scorers.even import Even
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.refer import Refer
@@ -239,6 +243,18 @@ def test_a_set_of_ones_own_takes_the_place_of_the_families(demo_model: Path, tmp
     assert summary is not None
     assert (summary["right"], summary["labels"], summary["source"]) == (2, 4, "sums.jsonl")
 
+    state = status(tmp_path / "out")
+    assert state.finished
+    assert state.lines()[0] == f"calibration of {model.name}, seed 0, finished"
+    for command in (
+        lambda: publish_to_folder(tmp_path / "out", "ada/sums", tmp_path / "published", partial=True),
+        lambda: finished(tmp_path / "out"),
+        lambda: build(asked, tmp_path / "out"),
+    ):
+        with pytest.raises(BadInput, match="out holds a calibration, and no build"):
+            command()
+    assert calibrated(asked, tmp_path / "out", source, {}) == record
+
 
 def read(source: KnownAnswers) -> list[str]:
     return [json.loads(line)[source.problem] for line in Path(source.place).read_text().splitlines()]
@@ -340,3 +356,13 @@ def test_a_calibration_on_real_vllm_by_the_command_line(demo_model: Path, tmp_pa
     assert 0 < record["reader"]["complete"] <= 8
     again = subprocess.run(command, capture_output=True, text=True, timeout=1000, check=False)
     assert json.loads(again.stdout) == record
+
+
+def test_the_help_shows_what_has_an_effect() -> None:
+    def shown(command: str) -> set[str]:
+        commands = next(one for one in parser()._actions if isinstance(one, argparse._SubParsersAction))
+        return {one.dest for one in commands.choices[command]._actions if one.help != argparse.SUPPRESS}
+
+    assert shown("build") >= EFFECTIVE
+    assert shown("calibrate") - EFFECTIVE == {"known_count", "levels", "known", "json"}
+    assert shown("calibrate") >= EFFECTIVE
