@@ -364,5 +364,5 @@ def test_the_help_shows_what_has_an_effect() -> None:
         return {one.dest for one in commands.choices[command]._actions if one.help != argparse.SUPPRESS}
 
     assert shown("build") >= EFFECTIVE
-    assert shown("calibrate") - EFFECTIVE == {"known_count", "levels", "known", "json"}
+    assert shown("calibrate") - EFFECTIVE == {"known_count", "levels", "known", "json", "lang"}
     assert shown("calibrate") >= EFFECTIVE

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import Torn
-from magpie_hf.review.calibration.record import KEPT
 from magpie_hf.store import lock
 from magpie_hf.store.records import (
+    CALIBRATED,
     CALIBRATION,
     LOCK,
     RUN,
@@ -125,7 +125,7 @@ def status(folder: Path) -> Status:
             for label, key in one[half].items()
         ]
         running, purpose = lock.holder(run / LOCK), record.get("purpose", "")
-        finished = (run / KEPT).is_file() if purpose == CALIBRATION else bool(record.get("finished"))
+        finished = (run / CALIBRATED).is_file() if purpose == CALIBRATION else bool(record.get("finished"))
         return Status(
             record["name"],
             record["seed"],

@@ -29,6 +29,7 @@ _OF_SHARD = {"rows", "seconds", "tokens", "reasons"}
 # gets another name or meaning. Records of format 1 name none.
 FORMAT = 2
 LOCK = "lock"
+CALIBRATED = "calibration.json"  # in the run of a calibration, and of builds by the same solver
 CALIBRATION = "calibration"  # the purpose of a folder that holds one; a build's record names no purpose
 # What reading a record raises where it is torn, or where something else wrote it.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
