@@ -74,6 +74,7 @@ COLUMNS = (
     ("`<domain>`", "`train_sft`, `test_sft`, `train_prefs`, `test_prefs`", "domain", schema.PUBLISHED),
     ("`candidates`", "`train`, `test`", "candidates", schema.CANDIDATES),
     ("`<domain>_rl`", "`train`, `test`", "rl", schema.RL),
+    ("`<domain>_tir`", "`train`, `test`", "tir", schema.TIR),
 )
 FILES = (
     (
@@ -183,6 +184,7 @@ def _options(actions: Sequence[argparse.Action]) -> list[tuple[str, str]]:
         action
         for action in actions
         if not isinstance(action, (argparse._SubParsersAction, argparse._HelpAction))
+        and action.help != argparse.SUPPRESS
     ]
     return [(_name(action), _help(action)) for action in shown]
 

@@ -152,6 +152,15 @@ def check_rl(majority_share: float | None) -> None:
         )
 
 
+def check_tir(answers: int) -> None:
+    """answers: with programs in them, of a problem; 0 for none."""
+    if isinstance(answers, bool) or not isinstance(answers, int) or not 0 <= answers <= MOST_CANDIDATES:
+        raise BadInput(
+            f"tir is {shortened(answers)}; give a number of answers a problem from 0 (none) to"
+            f" {MOST_CANDIDATES}"
+        )
+
+
 def check_chosen(chosen: str, is_asked: bool = True) -> None:
     """Raises BadInput for another rule of choosing, and for one without the model that it is for.
 

@@ -23,6 +23,7 @@ from magpie_hf.limits import (
     check_rl,
     check_sft,
     check_steer,
+    check_tir,
 )
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.models.data_licence import check_source
@@ -46,6 +47,7 @@ from magpie_hf.stages.exports.base import SHOWN, USED, Export
 from magpie_hf.stages.exports.candidates import ExportCandidates
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.texts import ExportText
+from magpie_hf.stages.exports.tir import ExportTIR
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
@@ -57,6 +59,7 @@ from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.take import AsGiven, Take
+from magpie_hf.stages.tool_answers import ToolAnswers
 from magpie_hf.stages.verify import Verify
 
 
@@ -85,6 +88,8 @@ class Recipe:
     these candidates, the "best" or the "shortest".
     objections: whether doubtful problems are looked at again, by the checker, or else the tagger, or else the
     solver, and those that are called ill-posed are dropped.
+    tir: how many answers with programs in them are asked for of each problem that has a label, for
+    `<domain>_tir`; 0 for none.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -120,6 +125,7 @@ class Recipe:
     rejecter: Engine | None = field(default=None, metadata={"later": True})
     chosen: str = field(default=BEST, metadata={"later": True})
     objections: bool = field(default=False, metadata={"later": True})
+    tir: int = field(default=0, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -135,6 +141,7 @@ class Recipe:
             )
         check_near(self.near)
         check_rl(self.rl_majority_share)
+        check_tir(self.tir)
         check_pairs_checked(self.pairs_checked, bool(self.checker or self.programmer))
         check_chosen(self.chosen, self.rejecter is not None)
         if self.rejecter is not None and self.rejecter.model == self.solver.model:
@@ -150,11 +157,12 @@ class Recipe:
                     f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters,"
                     " digits, _ and -"
                 )
-            if domain.key.endswith(ExportRL.suffix) and domain.key.removesuffix(ExportRL.suffix) in keys:
-                raise BadInput(
-                    f"the domain key {domain.key!r} names the RL problems of another domain; choose"
-                    " another key"
-                )
+            for kind in (ExportRL, ExportTIR):
+                if domain.key.removesuffix(kind.suffix) in set(keys) - {domain.key}:
+                    raise BadInput(
+                        f"the domain key {domain.key!r} names the configuration {kind.suffix} of another"
+                        " domain; choose another key"
+                    )
             if not 1 <= domain.count <= MOST_ROWS:
                 raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
         if self.problems is not None:
@@ -281,6 +289,7 @@ class Recipe:
         opinions = (self.checker, self.programmer, self.looker)
         confirm = Confirm(self.opinions, self.reference == USED)
         confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
+        tools: Places = [("", self.solver, [[self.tools(domain)]])] if self.tir else []
         delta: Places = []
         if self.rejecter is not None:
             delta = [("pair", self.rejecter, [[self._delta(domain, self.rejecter)]])]
@@ -288,12 +297,24 @@ class Recipe:
             ("accepted", None, []),
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
+            *tools,
             *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
             ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
             ("" if delta else "pair", None, [[self.pairing], *confirmed]),
             *delta,
         ]
         return passes_of(places, self.steps)
+
+    def tools(self, domain: Domain) -> ToolAnswers:
+        """The stage that asks for answers with programs in them."""
+        return ToolAnswers(
+            self.solver,
+            domain.candidate,
+            self.tir,
+            self.pairing.min_majority_share,
+            self.reference == USED,
+            limits=self.verify.limits,
+        )
 
     def _delta(self, domain: Domain, rejecter: Engine) -> Delta:
         return Delta(
@@ -387,6 +408,8 @@ class Recipe:
             if (share := self.rl_majority_share) is not None:
                 own = own_columns(self.steps, ["rl"], "rl")
                 exports.append(ExportRL(*where, share, self.instruction, first=first, own=own, **shown))
+            if self.tir:
+                exports.append(ExportTIR(*where, generation, **shown))
             own = own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG)
             exports.append(ExportCandidates(*where, own=own, **chosen))
         return exports

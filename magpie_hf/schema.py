@@ -217,6 +217,33 @@ REFERRED: dict[str, Any] = {
     "reference_readable": Value("bool"),
 }
 
+# Answers with programs in them; null where the problem has no label.
+# text, thinking: as in RESPONSE, with the programs and their outputs. answer: its final answer.
+# agrees: whether that is the label; null where that is not decided. reason: why it is incomplete.
+# num_tokens: those that the model wrote, in all rounds. rounds: each request's completion, word for word.
+# runs: what the program at the end of each round printed, and how it ended (see `programs.sandbox.Ran`).
+ROUND = {
+    name: RESPONSE[name]
+    for name in (
+        "text", "finish_reason", "prompt_tokens", "num_tokens", "request", "token_ids", "segments",
+    )
+}  # fmt: skip
+TOOL_ANSWERS: dict[str, Any] = {
+    "tool_answers": [
+        {
+            "text": Value("string"),
+            "thinking": Value("string"),
+            "answer": Value("string"),
+            "agrees": Value("bool"),
+            "reason": Value("string"),
+            "num_tokens": Value("int32"),
+            "asked_with": Value("string"),
+            "rounds": [ROUND],
+            "runs": [{"output": Value("string"), "ending": Value("string"), "error": Value("string")}],
+        }
+    ]
+}
+
 # objectives, gate: see `scorers.Score`; null where a scorer has none.
 SCORE: dict[str, Any] = {
     "score": Value("float32"),
@@ -370,6 +397,8 @@ WITH_DELTA: dict[str, dict[str, Any]] = {
 }
 DEFAULT_CONFIG = "default"  # the splits of texts of all domains; its files are the domains'
 RL_SUFFIX = "_rl"  # of the configuration of a domain's RL problems
+TIR_SUFFIX = "_tir"  # of that of its answers with tools
+SUFFIXES = (RL_SUFFIX, TIR_SUFFIX)
 # Names of other files, folders and configurations of a build, which no domain can have.
 TAKEN = (
     "run",
@@ -417,6 +446,28 @@ RL = Features(
         "candidate_tokens": Value("float32"),
     }
 )
+
+# The configuration `<domain>_tir`, tool-integrated reasoning: a row for each answer with programs in it whose
+# final answer is the label. The columns of texts, as far as they make sense; runs: programs that were run.
+TIR = Features(
+    {
+        **{
+            name: PUBLISHED[name]
+            for name in (
+                "id", "domain", "messages", "problem", "language", "tags", "solution", "thinking", "answer",
+                "answer_rank", "answer_count",
+            )
+        },
+        "runs": Value("int32"),
+        **{
+            name: PUBLISHED[name]
+            for name in (
+                "majority_answer", "majority_share", "answer_votes", "problem_tokens", "solution_tokens",
+                "generation",
+            )
+        },
+    }
+)  # fmt: skip
 
 # Columns that break TRL's trainers, or change what they train on, when a configuration has them.
 FORBIDDEN = frozenset(

@@ -180,7 +180,7 @@ def _shown(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield parser.description or ""
     yield from (group.title or "" for group in parser._action_groups)
     for action in parser._actions:
-        yield action.help or ""
+        yield "" if action.help in (None, argparse.SUPPRESS) else str(action.help)
         if isinstance(action, argparse._SubParsersAction):
             yield from (choice.help or "" for choice in action._choices_actions)
             for command in action.choices.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import signal
@@ -20,13 +21,14 @@ import sympy
 
 from conftest import FAST, is_trial, small_domain
 from magpie_hf.building.build import build
-from magpie_hf.cli.commands.calibrate import _as_build, calibrated
+from magpie_hf.cli.commands.calibrate import EFFECTIVE, _as_build, calibrated
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.commands.recipe_files import with_recipe
 from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import own_domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
+from magpie_hf.hub.publish import publish_to_folder
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
@@ -34,11 +36,13 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
+from magpie_hf.report.finding import finished
 from magpie_hf.review.calibration.measuring import SHARES as LEVELS
 from magpie_hf.review.calibration.measuring import measured, outcome
 from magpie_hf.review.calibration.record import calibration_of, summary_of
 from magpie_hf.review.calibration.source import KnownAnswers, of_families, of_set
 from magpie_hf.review.calibration.values import value_of
+from magpie_hf.run.status import status
 from magpie_hf.scorers.even import Even
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.refer import Refer
@@ -140,7 +144,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1:2]
-from magpie_hf.cli.commands.calibrate import _as_build, calibrated
+from magpie_hf.cli.commands.calibrate import EFFECTIVE, _as_build, calibrated
 from magpie_hf.models.model import resolve
 from magpie_hf.review.calibration.source import of_families
 from test_calibrate import Scripted, recipe
@@ -219,11 +223,15 @@ def test_a_build_by_the_same_solver_states_the_calibration_in_its_card(
 
 def test_a_set_of_ones_own_takes_the_place_of_the_families(demo_model: Path, tmp_path: Path) -> None:
     model, file = resolve(str(demo_model)), tmp_path / "sums.jsonl"
-    solutions = ("Two and two.\n#### 4", "Three and one is $\\boxed{4}$.", "#### 5", "7")
+    solutions = ("Two and two.\n#### 4", "Three and one is $\\boxed{4}$.", "#### 5", "7", None)
     lines = ({"question": f"What is sum {at}?", "answer": one} for at, one in enumerate(solutions))
     file.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    source = of_set(f"{file}#question,answer")
+    source = of_set(tmp_path, f"{file}#question,answer", 9, 0)
     own = OwnProblems(source.place, source.problem, source.answer, as_given=True)
+    few = [read(of_set(tmp_path, f"{file}#question,answer", 3, seed)) for seed in (0, 0, 1)]
+    of_set(tmp_path, f"{file}#question,answer", 9, 0)
+    assert few[0] == few[1] == read(source)[:3] != few[2], "a sample by the seed, and no first rows"
+    assert {"What is sum 4?"}.isdisjoint(read(source)), "which has no answer"
     engine = FakeEngine(model, lambda *_: "It is $\\boxed{4}$.")
     domain = small_domain(own_domain("problems", 4), 4)
     asked = Recipe(engine, engine, Even(), (domain,), 3, held_out=HeldOut(0), auto_extend=0, problems=own)
@@ -235,6 +243,22 @@ def test_a_set_of_ones_own_takes_the_place_of_the_families(demo_model: Path, tmp
     summary = summary_of(record, 0.5).to_card()
     assert summary is not None
     assert (summary["right"], summary["labels"], summary["source"]) == (2, 4, "sums.jsonl")
+
+    state = status(tmp_path / "out")
+    assert state.finished
+    assert state.lines()[0] == f"calibration of {model.name}, seed 0, finished"
+    for command in (
+        lambda: publish_to_folder(tmp_path / "out", "ada/sums", tmp_path / "published", partial=True),
+        lambda: finished(tmp_path / "out"),
+        lambda: build(asked, tmp_path / "out"),
+    ):
+        with pytest.raises(BadInput, match="out holds a calibration, and no build"):
+            command()
+    assert calibrated(asked, tmp_path / "out", source, {}) == record
+
+
+def read(source: KnownAnswers) -> list[str]:
+    return [json.loads(line)[source.problem] for line in Path(source.place).read_text().splitlines()]
 
 
 def row(reference: str, *texts: str) -> dict[str, Any]:
@@ -302,6 +326,8 @@ def test_the_command_line_says_what_does_not_fit(tmp_path: Path, capsys: pytest.
         (["--solver", "6", "--domains", "topology"], "no problems with known answers of the domain topology"),
         (["--solver", "6", "--known", "a/b#question"], "names no two columns"),
         (["--solver", "6", "--known", str(tmp_path / "no.jsonl")], "there is no file"),
+        (["--solver", "6", "--known", "a/b#q,a", "--levels", "1"], "--levels is of problems that code makes"),
+        (["--solver", "6", "--problems-split", "test"], "are of a set; give --known, or leave them out"),
         (["--solver", "6", "--problems", "a/b"], "--problems is for builds"),
     ):
         assert main(["calibrate", *options, "--out", str(tmp_path / "out")]) == BAD_INPUT
@@ -354,3 +380,13 @@ def test_a_calibration_on_real_vllm_by_the_command_line(demo_model: Path, tmp_pa
     assert 0 < record["reader"]["complete"] <= 8
     again = subprocess.run(command, capture_output=True, text=True, timeout=1000, check=False)
     assert json.loads(again.stdout) == record
+
+
+def test_the_help_shows_what_has_an_effect() -> None:
+    def shown(command: str) -> set[str]:
+        commands = next(one for one in parser()._actions if isinstance(one, argparse._SubParsersAction))
+        return {one.dest for one in commands.choices[command]._actions if one.help != argparse.SUPPRESS}
+
+    assert shown("build") >= EFFECTIVE
+    assert shown("calibrate") - EFFECTIVE == {"known_count", "levels", "known", "json", "lang"}
+    assert shown("calibrate") >= EFFECTIVE

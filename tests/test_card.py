@@ -51,6 +51,7 @@ from magpie_hf.schema import (
     OPINIONS,
     PUBLISHED,
     RL,
+    TIR,
     WITH_DELTA,
     WITH_REFERENCE,
 )
@@ -850,6 +851,7 @@ def test_every_reason_and_every_column_has_a_meaning_in_both_languages() -> None
             "domain": [*PUBLISHED, *WITH_REFERENCE, *WITH_DELTA["texts"], *opinions],
             "candidates": [*CANDIDATES, *WITH_REFERENCE, *WITH_DELTA[CANDIDATES_CONFIG], *opinions],
             "rl": [*RL, *opinions],
+            "tir": [*TIR, *WITH_REFERENCE, *opinions],
         }  # fmt: skip
     assert all(re.search("[ぁ-んァ-ヶ一-龠]", meaning) for meaning in japanese["reasons"].values())
 

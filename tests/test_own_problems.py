@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import Loaded, load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.recipe import Recipe
+from magpie_hf.review.calibration.source import KnownAnswers, of_set
 from magpie_hf.schema import PAIR, REFERRED
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.selection.selection import Acceptance
@@ -441,6 +443,33 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
         monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
         monkeypatch.setenv("HF_TOKEN", "hf_" + "writer" * 5)
         yield running
+
+
+def test_known_answers_of_a_dataset_on_the_hub(hub: LoopbackHub, tmp_path: Path) -> None:
+    splits = {"train": rows(6), "test": rows(9, 6)}
+    held = {
+        f"data/{split}-00000-of-00001.parquet": parquet(tmp_path / split, some).read_bytes()
+        for split, some in splits.items()
+    }
+    hub.create("ada/sums", False, {"README.md": b"# Sums", **held})
+
+    def known(count: int, seed: int, **which: Any) -> tuple[list[Row], KnownAnswers]:
+        source = of_set(tmp_path, "ada/sums#problem,solution", count, seed, **which)
+        lines = Path(source.place).read_text().splitlines()
+        return [json.loads(line) for line in lines], source
+
+    some, source = known(4, 0, split="test")
+    expected = [{"problem": one["problem"], "answer": one["solution"]} for one in splits["test"]]
+    assert all(one in expected for one in some)
+    assert some != expected[:4], "a sample, and not the first ones"
+    assert known(9, 0, split="test")[0][:4] == some
+    assert known(4, 1, split="test")[0] != some
+    assert source.named["name"] == "ada/sums"
+    assert re.fullmatch("[0-9a-f]{40}", source.named["revision"])
+    assert len(known(9, 0)[0]) == 6
+    assert [one["answer"] for one in known(9, 0, where=(("solution", "1"),))[0]] == ["1", "1"]
+    with pytest.raises(BadInput, match="no split 'dev', only"):
+        known(4, 0, split="dev")
 
 
 def test_a_dataset_on_the_hub_is_pinned_and_its_licence_heeded(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from datasets import DatasetDict
 from test_hub import REPO, WRITER, ended, run
+from test_tir import Tools
 from transformers import AutoTokenizer
 
 from conftest import ROOT, Answers, small_recipe
@@ -36,9 +37,9 @@ Row = dict[str, Any]
 def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, DatasetDict]]:
     """A build of two domains with RL problems and delta pairs: its folder, and its datasets."""
     out = tmp_path_factory.mktemp("built") / "out"
-    answers = Answers(resolve(str(demo_model)), answers=2)
+    answers = Tools(resolve(str(demo_model)), answers=2)
     smaller = Answers(replace(answers.model, name="other/small"), salt="small", answers=3)
-    recipe = replace(small_recipe(answers, count=24, k=5), rl_majority_share=0.3)
+    recipe = replace(small_recipe(answers, count=24, k=5), rl_majority_share=0.3, tir=1)
     return out, build(replace(recipe, rejecter=FakeEngine(smaller.model, smaller)), out)
 
 
@@ -121,6 +122,15 @@ def test_sft_trains_on_every_conversation(trained: Row, said: dict[str, list[lis
     assert 10 < trained["sft"]["losses"][0] < 12, (
         "random weights find all 49,152 tokens as likely, which is 10.8"
     )
+
+
+def test_sft_trains_on_answers_with_programs_and_what_they_printed(
+    built: tuple[Path, dict[str, DatasetDict]], trained: Row
+) -> None:
+    check(trained["tir"])
+    rows = built[1]["algebra_tir"]["train"]
+    assert len(trained["tir"]["seen"]) == len(rows) >= 2 * STEPS
+    assert all("```python\n" in seen[1] and "```output\n" in seen[1] for seen in trained["tir"]["seen"])
 
 
 def test_pairs_of_every_kind_are_trained_on(built: tuple[Path, dict[str, DatasetDict]]) -> None:

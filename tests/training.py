@@ -241,9 +241,11 @@ def main(tokenizer_of: str, repo: str, domain: str) -> None:
         load_dataset(repo, f"{domain}_rl", split="train"),
     )
     held_out = splits.get("test_prefs") or None  # a split may be empty
+    tools = load_dataset(repo, f"{domain}_tir", split="train")
     wrong = [[{"role": "assistant", "content": WRONG}]] * len(rl)
     said = {
         "sft": sft(texts, splits.get("test_sft") or None),
+        "tir": sft(tools, None),
         "dpo": dpo(prefs, held_out),
         "reward": reward(prefs, held_out),
         "kto": kto(prefs, held_out),

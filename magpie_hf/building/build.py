@@ -120,20 +120,27 @@ def first_problems(
     shard_rows: int = 1,
     runner: Callable[[Path, int, int, Report], Local] = Local,
     licence: DataLicence | None = None,
+    purpose: str = "",
     observer: Observer | None = None,
 ) -> None:
     """Take the first `count` problems of a build through every stage, and publish nothing.
 
     A build of the same recipe in the folder `out` goes on from there: it accepts the same problems first, and
     asks for nothing of them again. take: called with the rows of each sample, all columns, as soon as it has
-    gone through everything, a dropped one too. shard_rows: where several, they are taken together. The other
-    arguments, and what is raised: as in `build`; and BadInput for the folder of another finished build, which
-    would be one that is not finished afterwards.
+    gone through everything, a dropped one too. shard_rows: where several, they are taken together. purpose:
+    of a folder that will hold no build, as in `Folder`. The other arguments, and what is raised: as in
+    `build`; and BadInput for the folder of another finished build, which would be one that is not finished
+    afterwards.
     """
-    folder, notify = Folder(Path(out).expanduser()), Broadcast(lambda line: None, observer)
+    folder, notify = Folder(Path(out).expanduser(), purpose), Broadcast(lambda line: None, observer)
     begun = (folder.run / RECORD).is_file()
     with suppress(Torn):
-        if begun and status(folder.path).finished and not folder.is_finished(folder.reviewed(recipe)):
+        if (
+            begun
+            and not purpose
+            and status(folder.path).finished
+            and not folder.is_finished(folder.reviewed(recipe))
+        ):
             raise BadInput(
                 f"{folder.path} holds a finished build with other options, or marks that were not built yet;"
                 " a preview or a calibration would begin to change it: choose another --out, or run the build"

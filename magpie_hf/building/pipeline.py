@@ -33,6 +33,7 @@ from magpie_hf.selection.places import Steps, by_engine
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stages.embed import EmbedBenchmarks
 from magpie_hf.stages.exports.dropped import ExportDropped
+from magpie_hf.stages.tool_trial import ToolTrial, check_tools, tool_trial_rows
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
 from magpie_hf.store.own_rows import first_rows, keep
 from magpie_hf.store.rows import Rows, in_memory
@@ -215,7 +216,10 @@ class Pipeline:
                 self.folder.keep_dropped(key, self.local.publish(parts, ExportDropped(key)))
 
     def _trial(self, engine: Engine | None) -> list[Task]:
-        """The task that says how the solver thinks, once, before its answers are asked for."""
+        """The tasks that say how the solver thinks, and whether it answers with programs where it is to.
+
+        Once, before its answers are asked for.
+        """
         if not self.trial or engine != self.recipe.solver:
             return []
         self.trial = False
@@ -228,7 +232,15 @@ class Pipeline:
             self.notify(Said(finding(rows)))
             return []
 
-        return [Task([[stage]], trial_rows(domain.key, self.recipe.seed), then)]
+        tasks = [Task([[stage]], trial_rows(domain.key, self.recipe.seed), then)]
+        if self.recipe.tir:
+            tools = ToolTrial(self.recipe.tools(domain))
+            tasks.append(Task([[tools]], tool_trial_rows(domain.key, self.recipe.seed), self._check_tools))
+        return tasks
+
+    def _check_tools(self, rows: Rows) -> list[Task]:
+        check_tools(rows, self.recipe.solver.model.name)
+        return []
 
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)

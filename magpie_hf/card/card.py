@@ -30,6 +30,7 @@ from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
 from magpie_hf.selection.reasons import REASONS
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.exports.rl import ExportRL
+from magpie_hf.stages.exports.tir import ExportTIR
 
 __all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "RECIPE", "VERSION", "Contents", "files"]
 
@@ -202,8 +203,8 @@ def _variables(
     `calibration.record.Summary.to_card`, or none; models: of the provenance, with licences; generator,
     solver, tagger, embedder, reader, checker, programmer, rejecter: the model of each step, or none; scorer:
     its title, and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
-    configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
-    to test with, or none; thinking: whether a text holds thinking;
+    configuration of each kind; uses: for "sft", "prefs", "rl" and "tir" a configuration and its splits to
+    train and to test with, or none; thinking: whether a text holds thinking;
     tables: each as Markdown, by name; examples: one quoted row of each domain; words: the words of the
     tables, and the plots' alternative texts.
 
@@ -266,8 +267,11 @@ def _reviewed(counts: Mapping[str, int] | None) -> dict[str, Any] | None:
 def _shown_splits(contents: Contents) -> list[tuple[str, str]]:
     """(configuration, split) of one configuration of each kind."""
     configs = contents.configs
-    rl = [domain + ExportRL.suffix for domain in contents.domains if domain + ExportRL.suffix in configs]
-    kinds = (DEFAULT_CONFIG, *rl[:1], CANDIDATES_CONFIG)
+    rl, tir = (
+        [domain + kind.suffix for domain in contents.domains if domain + kind.suffix in configs]
+        for kind in (ExportRL, ExportTIR)
+    )
+    kinds = (DEFAULT_CONFIG, *rl[:1], *tir[:1], CANDIDATES_CONFIG)
     return [(config, split) for config in kinds for split in configs.get(config, {})]
 
 
@@ -277,6 +281,7 @@ def _uses(contents: Contents) -> dict[str, Any]:
         "sft": ([DEFAULT_CONFIG], "_sft"),
         "prefs": ([DEFAULT_CONFIG], "_prefs"),
         "rl": ([domain + ExportRL.suffix for domain in contents.domains], ""),
+        "tir": ([domain + ExportTIR.suffix for domain in contents.domains], ""),
     }
     uses: dict[str, Any] = dict.fromkeys(kinds)
     for kind, (configs, ending) in kinds.items():

@@ -27,6 +27,7 @@ from magpie_hf.problems.own.own import SPLIT
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.stage import use_of
+from magpie_hf.stages.tool_answers import INSTRUCTION
 
 _PACKAGES = (
     "magpie-hf",
@@ -106,6 +107,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             **({"delta": recipe.chosen} if recipe.rejecter else {}),
         },
         "rl_majority_share": recipe.rl_majority_share,
+        **({"tir": recipe.tir, "tir_asked_with": INSTRUCTION} if recipe.tir else {}),
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
         "recipe": said_of(recipe),
         "versions": {"python": platform.python_version(), **_versions()},

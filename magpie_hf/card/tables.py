@@ -23,6 +23,7 @@ from magpie_hf.schema import (
     PUBLISHED,
     RL,
     TEXT_SPLITS,
+    TIR,
     WITH_DELTA,
     WITH_REFERENCE,
 )
@@ -38,7 +39,7 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 NAMES = (
     "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
     "known", "pairs", "delta", "steps", "licences", "sampling", "own", "versions", "columns",
-    "candidate_columns", "rl_columns",
+    "candidate_columns", "rl_columns", "tir_columns",
 )  # fmt: skip
 
 
@@ -361,6 +362,11 @@ class _Tables:
     @property
     def rl_columns(self) -> str:
         return self._columns("rl", Features({**RL, **self._opinions}), ("rl",))
+
+    @property
+    def tir_columns(self) -> str:
+        referred = WITH_REFERENCE if self._has_references else {}
+        return self._columns("tir", Features({**TIR, **referred, **self._opinions}), ())
 
     def _columns(self, kind: str, features: Features, splits: Sequence[str]) -> str:
         """Columns with their types and meanings, and behind them those of one's own in these splits."""

@@ -33,10 +33,9 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.review.calibration.record import KEPT, fits, keep, kept, summary_of
 from magpie_hf.review.marks import bad_rows, kept_marks
 from magpie_hf.review.precision import precision
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, SUFFIXES, TEXT_SPLITS
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import sum_of
 from magpie_hf.store.own_rows import is_own
@@ -75,9 +74,13 @@ SHARD_BYTES = 500_000_000  # most bytes of one parquet file, as in the Hub's own
 
 @dataclass(frozen=True)
 class Folder:
-    """The folder of one build: `run/` holds shards and records, the rest is published."""
+    """The folder of one build: `run/` holds shards and records, the rest is published.
+
+    purpose: "" for a build, or what the folder is for, such as a calibration.
+    """
 
     path: Path
+    purpose: str = ""
 
     @property
     def run(self) -> Path:
@@ -143,6 +146,10 @@ class Folder:
             raise BadInput(
                 f"{self.path} holds a build of sampled problems; leave out --problems or choose another --out"
             )
+        if record.get("purpose", "") != self.purpose:
+            if self.purpose:
+                raise BadInput(f"{self.path} holds a build, and no calibration; choose another --out")
+            raise BadInput(f"{self.path} holds a calibration, and no build; choose another --out")
         mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
         for what, value in mine.items():
             if value != record.get(what, value):
@@ -184,6 +191,7 @@ class Folder:
                     "name": recipe.generator.model.name,
                     "model": recipe.generator.model.revision,
                     "seed": recipe.seed,
+                    **({"purpose": self.purpose} if self.purpose else {}),
                     "files": self._published_files(),
                 }
                 write_record(self._record_file, record)
@@ -520,7 +528,7 @@ def data_in(files: Iterable[Path], provenance: Mapping[str, Any]) -> dict[str, d
         found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
     domains = [domain["key"] for domain in provenance["domains"]]
     order = [
-        *(config for domain in domains for config in (domain, domain + ExportRL.suffix)),
+        *(config for domain in domains for config in (domain, *(domain + suffix for suffix in SUFFIXES))),
         CANDIDATES_CONFIG,
     ]
     splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]

@@ -18,7 +18,7 @@ from magpie_hf.card.own_words import rest_of
 from magpie_hf.card.provenance import writer_of
 from magpie_hf.card.stats import Samples
 from magpie_hf.errors import BadInput
-from magpie_hf.stages.exports.rl import ExportRL
+from magpie_hf.schema import SUFFIXES
 from magpie_hf.store.manifest import Content
 from magpie_hf.store.splits import ParquetSplit
 from magpie_hf.text.language import tr
@@ -279,9 +279,11 @@ def _recipe(builds: Sequence[Build]) -> dict[str, Any] | None:
 
 
 def _rank(config: str, domains: Sequence[str]) -> tuple[int, str]:
-    """Domains in their order, each before its problems for RL, then `candidates`."""
-    domain = config.removesuffix(ExportRL.suffix)
-    return (domains.index(domain), config) if domain in domains else (len(domains), config)
+    """Domains in their order, each before its RL problems and its answers with tools, then `candidates`."""
+    for at, domain in enumerate(domains):
+        if config in (domain, *(domain + suffix for suffix in SUFFIXES)):
+            return at, config
+    return len(domains), config
 
 
 def _place(split: tuple[str, Any]) -> tuple[bool, bool]:

@@ -41,7 +41,7 @@ from magpie_hf.store.manifest import (
     sum_of,
     with_manifest,
 )
-from magpie_hf.store.records import LOCK, RUN, record_of
+from magpie_hf.store.records import LOCK, RUN, check_is_build, record_of
 from magpie_hf.store.splits import rows_of
 from magpie_hf.text.language import tr
 
@@ -99,6 +99,7 @@ def released(
     status(folder)
     with ExitStack() as held:
         held.enter_context(_kept_still(folder))
+        check_is_build(folder, record_of(folder))
         state = status(folder)
         if state.finished:
             contents, unfinished = _finished(folder), None

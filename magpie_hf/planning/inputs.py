@@ -58,7 +58,7 @@ from magpie_hf.text.language import tr
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
 # Stages that ask other models about the answers, or for others.
-OPINIONS = ("objections", "second_opinion", "write_programs", "delta")
+OPINIONS = ("tool_answers", "objections", "second_opinion", "write_programs", "delta")
 ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
@@ -80,6 +80,7 @@ PROMPT = 240  # tokens of a problem with the instruction around it, which the co
 LOOKS = 3  # at a doubtful problem
 MOST_OPINIONS = 3  # answers of a checker to one problem
 PROGRAMS = 2  # of one problem
+MOST_ROUNDS = 9  # of an answer with tools
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
 
 
@@ -136,7 +137,7 @@ class Outline:
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder, checker,
     program, rejected);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
-    splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
+    splits, from 0 to 1; rl: whether RL problems are exported; tir, sft, auto_extend, keep_minority: as in a
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
@@ -164,6 +165,7 @@ class Outline:
     revisions: Mapping[str, str] = field(default_factory=dict)
     given: bool = False
     objections: bool = False
+    tir: int = 0
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -217,6 +219,8 @@ class Outline:
         if self.sft == "cold":
             roles["solutions"] = "solver"
         roles |= {"candidates": "solver"}
+        if self.tir:
+            roles["tool_answers"] = "solver"
         if self.objections:
             roles["objections"] = self.looker
         roles |= {"second_opinion": "checker", "write_programs": "program"}
@@ -229,6 +233,7 @@ class Outline:
         each = {
             "candidates": self.k,
             "score": self.k,
+            "tool_answers": self.tir * MOST_ROUNDS,
             "objections": LOOKS,
             "second_opinion": MOST_OPINIONS,
             "write_programs": PROGRAMS,
@@ -315,6 +320,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         revisions=revisions,
         given=options.problems is not None,
         objections=options.objections,
+        tir=options.tir or 0,
     )
 
 

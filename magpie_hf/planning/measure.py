@@ -344,6 +344,7 @@ _EXAMPLES: dict[str, Callable[[Sequence[Asked]], tuple[Request, ...]]] = {
     "embed": _answers,
     "solutions": _answers,
     "candidates": _candidates,
+    "tool_answers": _candidates,
     "objections": _candidates,
     "second_opinion": _answers,
     "write_programs": _candidates,

@@ -256,9 +256,11 @@ def _forbidden(plan: Plan) -> Iterator[str]:
 def _rows(plan: Plan) -> Table:
     named = (tr("domain"), tr("problems"), tr("samples"), tr("dropped"), tr("SFT train"), tr("SFT test"))
     head = [*named, tr("pairs"), *([tr("RL")] if plan.outline.rl else [])]
+    head += [tr("TIR")] if plan.outline.tir else []
     rows = []
     for row in plan.rows:
-        ranges = (row.samples, row.dropped, row.train, row.test, row.pairs, *([row.rl] if row.rl else []))
+        more = [one for one in (row.rl, row.tir) if one is not None]
+        ranges = (row.samples, row.dropped, row.train, row.test, row.pairs, *more)
         rows.append([row.domain, count(row.problems), *(span(one, count) for one in ranges)])
     return tr("Rows"), head, rows, range(1, len(head))
 

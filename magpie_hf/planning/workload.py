@@ -39,6 +39,8 @@ AROUND = {
 MAJORITIES = 0.85  # share of the problems that have a majority, of which other models are asked
 UNANIMOUS = 0.4  # share of problems whose candidates all agree, where a smaller model is asked
 OPINIONS_EACH = 1.4  # answers of a checker to one of these, who agrees at once with four in five
+ROUNDS = 2.5  # of an answer with tools: requests, each of which but the last ends in a program
+WITH_TOOLS = (0.2, 0.5, 0.8)  # share of such answers in which a program ran and that give the label
 PROGRAM, LOOK = Law(350, 0.5), Law(200, 0.5)
 DOUBTFUL = 0.25  # share of the problems without a majority, or that a candidate objects to
 TAGS = 52  # tokens of the tagger's answer
@@ -128,6 +130,7 @@ def assumed(outline: Outline) -> Estimates:
     each = {stage: float(outline.each(stage)) for stage in outline.stages}
     each["score"] *= 1 - truncated_of(outline, law)
     asked = {
+        "tool_answers": outline.tir * ROUNDS * MAJORITIES,
         "objections": LOOKS * DOUBTFUL,
         "second_opinion": OPINIONS_EACH * MAJORITIES,
         "write_programs": PROGRAMS * MAJORITIES,
@@ -157,6 +160,14 @@ def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
             share=BETWEEN,
         )
     ]
+    if outline.tir:
+        words.append(
+            tr(
+                "answers with tools: {low:.0%} to {high:.0%} of those asked for give the label: assumed",
+                low=WITH_TOOLS[0],
+                high=WITH_TOOLS[-1],
+            )
+        )
     if "embed" in outline.stages:
         words.append(tr("comparisons with benchmarks' problems of near meaning: not counted"))
     if outline.sft == "best":
@@ -224,6 +235,9 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
             Request(solving, solving, length) for length in law.lengths(outline.bound(first, "solutions"))
         ),
         "candidates": tuple(Request(solving, BLOCK, length) for length in candidates),
+        "tool_answers": tuple(
+            Request(solving + length // 2, 4 * BLOCK, max(1, round(length / ROUNDS))) for length in candidates
+        ),
         "objections": tuple(
             Request(AROUND["programs"] + mean, BLOCK, length)
             for length in LOOK.times(factor).lengths(outline.bound(first))
@@ -244,7 +258,8 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a domain: samples, problems, SFT rows to train on and to test with, pairs, RL problems.
+    """The rows of a domain: samples, problems, SFT rows to train on and to test with, pairs, RL problems,
+    answers with tools.
 
     files: records of the original's four files, by the ends of their names.
     """
@@ -256,6 +271,7 @@ class Rows:
     test: Range
     pairs: Range
     rl: Range | None
+    tir: Range | None
     files: Mapping[str, Range]
 
     @property
@@ -294,9 +310,9 @@ def rows_of(outline: Outline, estimates: Estimates) -> list[Rows]:
             f"_ins_{outline.k}res.json": two,
             f"_ins_{outline.k}res_{outline.scorer_suffix}.json": two,
         }
-        found.append(
-            Rows(domain.key, count, samples, train, test, pairs, pairs if outline.rl else None, files)
-        )
+        rl = pairs if outline.rl else None
+        tir = Range(*WITH_TOOLS).times(count * outline.tir * MAJORITIES) if outline.tir else None
+        found.append(Rows(domain.key, count, samples, train, test, pairs, rl, tir, files))
     return found
 
 
@@ -406,6 +422,7 @@ _BEFORE = {
     "embed": ("instruct",),
     "solutions": ("instruct",),
     "candidates": ("instruct",),
+    "tool_answers": ("candidates",),
     "objections": ("candidates",),
     "second_opinion": ("candidates",),
     "write_programs": ("candidates",),
@@ -562,9 +579,12 @@ def _differing(
     known: dict[str, Any] = {"model": Path(str(engine.get("name", ""))).name}
     if stage == "candidates":
         wanted["k"], known["k"] = outline.k, was.get("k")
+    if stage == "tool_answers":
+        wanted["k"], known["k"] = outline.tir, was.get("k")
     if stage in ANSWERS:
         wanted["auto_extend"], known["auto_extend"] = outline.auto_extend, was.get("auto_extend", 0)
     samplings = {"instruct": domain.instruction, "solutions": domain.response, "candidates": domain.candidate}
+    samplings["tool_answers"] = domain.candidate
     if stage in samplings and isinstance(was.get("sampling"), Mapping):
         wanted |= _values(samplings[stage].identity())
         known |= _values(was["sampling"])

@@ -20,6 +20,7 @@ from magpie_hf.limits import (
     check_pairs,
     check_rl,
     check_sft,
+    check_tir,
 )
 from magpie_hf.models.model import repository_or_folder
 from magpie_hf.models.sampling import Sampling
@@ -87,6 +88,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "auto_extend": check_auto_extend,
     "first_token_temperature": check_first_token,
     "rl_majority_share": check_rl,
+    "tir": check_tir,
     "test_share": HeldOut,
     **{
         name: _pair(name)

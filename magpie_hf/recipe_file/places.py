@@ -28,7 +28,7 @@ GROUPS: dict[str, str] = {
         "count scale tagger off_topic min_quality min_difficulty unsolvable languages near embedder"
         " decontaminate require_decontamination min_yield"
     ),
-    "answers": "k sft keep_minority",
+    "answers": "k sft keep_minority tir",
     "labels": "checker program objections",
     "pairs": (
         "min_majority_share min_score_gap min_correctness_score_gap max_length_ratio rl_majority_share"

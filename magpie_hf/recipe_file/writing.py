@@ -75,6 +75,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "rejected_solver": _name(recipe.rejecter.model) if recipe.rejecter else None,
         "chosen": recipe.chosen if recipe.rejecter else None,
         "objections": recipe.objections or None,
+        "tir": recipe.tir or None,
         "test_share": recipe.held_out.share,
         "test_seed": recipe.held_out.seed,
     }

@@ -16,18 +16,27 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.report.samples import Sampled, length
-from magpie_hf.store.records import PROVENANCE, RUN, UNREADABLE, read_record, record_of, unreadable
+from magpie_hf.store.records import (
+    PROVENANCE,
+    RUN,
+    UNREADABLE,
+    check_is_build,
+    read_record,
+    record_of,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-Kind = Literal["sft", "prefs", "candidates", "rl", "dropped", "samples"]
+Kind = Literal["sft", "prefs", "candidates", "rl", "tir", "dropped", "samples"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = ("train", "test")  # as in schema.py, which imports datasets
 # Columns that repeat other columns.
 LEFT_OUT = {
     "sft": ("messages", "chosen", "rejected"),
     "prefs": ("messages",),
+    "tir": ("messages",),
 }
 STEP = 32  # rows decoded at once
 
@@ -90,8 +99,8 @@ class Finished:
         if kind == "dropped":
             return dropped_files(self.folder).get(domain, [])
         return (
-            _sides(self.folder / f"{domain}_rl", "")
-            if kind == "rl"
+            _sides(self.folder / f"{domain}_{kind}", "")
+            if kind in ("rl", "tir")
             else _sides(self.folder / domain, f"_{kind}")
         )
 
@@ -136,6 +145,7 @@ class Finished:
 def finished(folder: Path) -> Finished:
     """The rows of the build in `folder`. Raises BadInput without a build that this version reads."""
     record = record_of(folder)
+    check_is_build(folder, record)
     try:
         own = own_columns(read_record(folder / RUN / PROVENANCE))
     except (FileNotFoundError, Torn):  # the rows can be shown without what their own columns mean

@@ -26,7 +26,7 @@ from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.store import lock
-from magpie_hf.store.records import LOCK, RUN, record_of
+from magpie_hf.store.records import LOCK, RUN, check_is_build, record_of
 from magpie_hf.store.splits import ParquetSplit, Split, rows_of
 
 Row = dict[str, Any]
@@ -62,6 +62,7 @@ def opened(folder: Path, scratch: Path) -> Iterator[Source]:
     there is no build, if another version wrote it, and if it has no finished row yet.
     """
     status(folder)
+    check_is_build(folder, record_of(folder))
     with _kept_still(folder / RUN / LOCK):
         state = status(folder)
         if state.finished:

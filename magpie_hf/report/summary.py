@@ -136,6 +136,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("scorer", provenance["scorer"]["title"]),
         ("asked_with", provenance["asked_with"]),
         ("rl_majority_share", provenance["rl_majority_share"]),
+        *((name, provenance[name]) for name in ("tir",) if name in provenance),
         *_flat(provenance, ("acceptance", "pairing", "held_out")),
         *((f"{one['kind']} {one['name']}", _own(one)) for one in provenance.get("own", ())),
         ("languages", ", ".join(provenance["languages"])),

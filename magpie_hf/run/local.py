@@ -184,7 +184,7 @@ class Local:
 
 def check_programs(recipe: Recipe) -> None:
     """Raises BadInput where programs are to be run and this machine, which runs them, has no sandbox."""
-    if recipe.programmer is not None:
+    if recipe.programmer is not None or recipe.tir:
         Sandbox.found()
 
 

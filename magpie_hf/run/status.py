@@ -13,6 +13,8 @@ from typing import Any
 from magpie_hf.errors import Torn
 from magpie_hf.store import lock
 from magpie_hf.store.records import (
+    CALIBRATED,
+    CALIBRATION,
     LOCK,
     RUN,
     SELECTED,
@@ -81,7 +83,7 @@ class Status:
     """A build: its model, its seed, its selection and its stages.
 
     running: process and machine of the build that runs now, or None. finished: whether the last command
-    ended with a finished build.
+    ended with a finished build, or calibration, which is then the `purpose`; that of a build is "".
     """
 
     model: str
@@ -90,15 +92,16 @@ class Status:
     finished: bool
     selection: tuple[SelectionStatus, ...]
     stages: tuple[StageStatus, ...]
+    purpose: str = ""
 
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=self.running) if self.running else state
         parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
-        return [
-            tr("model {model}, seed {seed}, {state}", model=self.model, seed=self.seed, state=state),
-            *parts,
-        ]
+        said = {"model": self.model, "seed": self.seed, "state": state}
+        if self.purpose == CALIBRATION:
+            return [tr("calibration of {model}, seed {seed}, {state}", **said), *parts]
+        return [tr("model {model}, seed {seed}, {state}", **said), *parts]
 
 
 def status(folder: Path) -> Status:
@@ -121,9 +124,16 @@ def status(folder: Path) -> Status:
             for half in ("samples", "answers")
             for label, key in one[half].items()
         ]
-        running, finished = lock.holder(run / LOCK), bool(record.get("finished"))
+        running, purpose = lock.holder(run / LOCK), record.get("purpose", "")
+        finished = (run / CALIBRATED).is_file() if purpose == CALIBRATION else bool(record.get("finished"))
         return Status(
-            record["name"], record["seed"], running, finished, tuple(selection.values()), tuple(stages)
+            record["name"],
+            record["seed"],
+            running,
+            finished,
+            tuple(selection.values()),
+            tuple(stages),
+            purpose,
         )
     except Torn:
         raise

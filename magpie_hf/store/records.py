@@ -29,6 +29,8 @@ _OF_SHARD = {"rows", "seconds", "tokens", "reasons"}
 # gets another name or meaning. Records of format 1 name none.
 FORMAT = 2
 LOCK = "lock"
+CALIBRATED = "calibration.json"  # in the run of a calibration, and of builds by the same solver
+CALIBRATION = "calibration"  # the purpose of a folder that holds one; a build's record names no purpose
 # What reading a record raises where it is torn, or where something else wrote it.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -99,6 +101,15 @@ def record_of(folder: Path) -> dict[str, Any]:
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
     return record
+
+
+def check_is_build(folder: Path, record: Mapping[str, Any]) -> None:
+    """Raises BadInput where a calibration was run in the folder, which has no rows for a dataset."""
+    if record.get("purpose") == CALIBRATION:
+        raise BadInput(
+            f"{folder} holds a calibration, and no build; for what it found in a card, give it to build as"
+            " --calibration"
+        )
 
 
 def check_format(folder: Path, record: Mapping[str, Any]) -> None:

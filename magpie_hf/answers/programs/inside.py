@@ -42,10 +42,10 @@ _X32 = 0x40000000  # numbers of x86_64's second set of calls begin here
 _NO_NEW_PRIVILEGES, _FILTER = 38, 22  # of prctl
 
 
-def bounds() -> None:
+def bounds(cpu_seconds: int) -> None:
     """Of this process: CPU seconds, address space in bytes, bytes of a file, open files, no core dump."""
     for what, most in (
-        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_FSIZE, FILE_SIZE),
         (resource.RLIMIT_NOFILE, FILES),
@@ -79,6 +79,6 @@ def one_process() -> None:
 
 if __name__ == "__main__":
     source = sys.stdin.buffer.read()
-    bounds()
+    bounds(int(sys.argv[1]))
     one_process()
     exec(compile(source, "program", "exec", dont_inherit=True), {"__name__": "__main__"})

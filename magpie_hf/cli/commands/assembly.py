@@ -29,6 +29,7 @@ from magpie_hf.limits import (
     check_rl,
     check_sft,
     check_steer,
+    check_tir,
 )
 from magpie_hf.models.known import known
 from magpie_hf.models.model import Model, named_revision, repository_or_folder, resolve
@@ -113,6 +114,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
         options.max_length_ratio,
     )
     check_rl(options.rl_majority_share)
+    check_tir(options.tir or 0)
     check_chosen(options.chosen, bool(options.rejected_solver))
     check_pairs_checked(options.pairs_checked, bool(options.checker or options.program))
     labelled = options.tagger != "none" and options.off_topic != "keep"
@@ -335,6 +337,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         rejecter=engines.get("rejected"),
         chosen=options.chosen,
         objections=options.objections,
+        tir=options.tir or 0,
     )
 
 

@@ -102,15 +102,16 @@ def _build(
             observer=keeping.take,
         )
         keeping.keep()
-    return _report(datasets, options.rl_majority_share is not None, out, show)
+    return _report(datasets, options.rl_majority_share is not None, bool(options.tir), out, show)
 
 
-def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Show) -> int:
+def _report(datasets: dict[str, DatasetDict], with_rl: bool, with_tools: bool, out: Path, show: Show) -> int:
     """Print the number of rows and the outcome of the plan; returns the exit code."""
     from magpie_hf.planning.outcome import outcome_of
     from magpie_hf.planning.view import outcome_line
     from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
     from magpie_hf.stages.exports.rl import ExportRL
+    from magpie_hf.stages.exports.tir import ExportTIR
 
     show.say(outcome_line(outcome_of(out)))
     whole = datasets[DEFAULT_CONFIG]
@@ -126,8 +127,9 @@ def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Sh
     sft, pairs = (
         sum(len(rows) for split, rows in whole.items() if split.endswith(text)) for text in TEXT_SPLITS
     )
-    problems = sum(
-        size for (key, split), size in sizes.items() if key.endswith(ExportRL.suffix) and split in SIDES
+    problems, tools = (
+        sum(size for (key, split), size in sizes.items() if key.endswith(kind.suffix) and split in SIDES)
+        for kind in (ExportRL, ExportTIR)
     )
     if with_rl:
         said = tr(
@@ -140,6 +142,8 @@ def _report(datasets: dict[str, DatasetDict], with_rl: bool, out: Path, show: Sh
     else:
         said = tr("{sft:,} SFT rows, {pairs:,} pairs in {out}", sft=sft, pairs=pairs, out=out)
     show.result(said)
+    if with_tools:
+        show.result(tr("{count:,} answers with tools", count=tools))
     if empty:
         missing = tr(
             "no row came of {splits}; sample more (--count) or raise --max-tokens", splits=", ".join(empty)

@@ -262,7 +262,7 @@ def add_options(build: argparse.ArgumentParser) -> None:
         help="make correctness pairs only where the checker agrees, and no program differs",
     )
 
-    rules = build.add_argument_group("preference pairs and RL problems")
+    rules = build.add_argument_group("preference pairs, RL problems and answers with tools")
     rules.add_argument(
         "--min-majority-share",
         type=decimal,
@@ -301,6 +301,15 @@ def add_options(build: argparse.ArgumentParser) -> None:
         "--rl-majority-share",
         type=decimal,
         help="also write <domain>_rl: problems whose majority's answer has at least this share of the votes",
+    )
+    rules.add_argument(
+        "--tir",
+        type=whole,
+        metavar="N",
+        help=(
+            "also write <domain>_tir (tool-integrated reasoning): of N answers a problem in which the solver "
+            "runs Python in a sandbox, those that give the majority's answer"
+        ),
     )
 
     tests = build.add_argument_group("problems held out for tests")

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from magpie_hf.review.calibration.source import KnownAnswers
     from magpie_hf.store.rows import Rows
 
-COUNT = 200
+# Options of build that have an effect here.
+EFFECTIVE = frozenset(
+    "help recipe model solver revision chat_option domains k sft seed out problems_split problems_where"
+    " problems_revision sampling temperature top_p min_p candidate_temperature candidate_top_p"
+    " candidate_min_p max_tokens auto_extend max_model_len dtype checker program pairs_checked"
+    " min_majority_share max_length_ratio engine_args engine_arg engine tensor_parallel_size"
+    " data_parallel_size gpu_memory_utilization kv_cache_gb max_num_seqs endpoint server_kind patience ray"
+    " ray_workers shard_size shards_in_flight progress".split()
+)
+COUNT, LEVELS = 200, "1,2,3"
 MOST = 100_000
 
 
@@ -42,23 +51,25 @@ def add(commands: Any) -> None:
         help="show how often a solver's labels are right, on problems with known answers",
         description=(
             "Let a solver answer problems whose answers are known, through the stages of a build, and show "
-            "how often the majority's answer is right. Takes the options of build: those of the solver, its "
-            "answers and the engines matter here, those of sampling, scoring and publishing do not. Run it "
-            "again to resume it."
+            "how often the majority's answer is right. It takes all options of build; those below have an "
+            "effect here. Run it again to resume it."
         ),
         conflict_handler="resolve",
     )
     add_options(calibrate)
+    for action in calibrate._actions:
+        if action.dest not in EFFECTIVE:
+            action.help = argparse.SUPPRESS
     own = calibrate.add_argument_group("the calibration")
     own.add_argument(
         "--count",
         dest="known_count",
         type=number(int),
         default=COUNT,
-        help="how many problems, of all domains together (default: 200)",
+        help="how many problems, of all domains together, chosen by --seed (default: 200)",
     )
     own.add_argument(
-        "--levels", default="1,2,3", help="comma-separated levels of the problems: 3 is the hardest"
+        "--levels", help="comma-separated levels of the problems: 3 is the hardest (default: 1,2,3)"
     )
     own.add_argument(
         "--known",
@@ -83,12 +94,20 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(f"--count is {options.known_count}; give 1 to {MOST:,} problems")
     if options.problems is not None:
         raise BadInput("--problems is for builds, and calibrate has problems of its own; give --known")
+    rows = (options.problems_split, *options.problems_where, options.problems_revision)
+    if options.known is None and any(rows):
+        raise BadInput("--problems-split, -where and -revision are of a set; give --known, or leave them out")
+    if options.known is not None and options.levels is not None:
+        raise BadInput("--levels is of problems that code makes; leave out --levels or --known")
     out = folder_of(options.out, solver, "calibration")
     with tempfile.TemporaryDirectory() as scratch:
         if options.known is not None:
-            source, about = of_set(options.known), {}
+            source = of_set(
+                Path(scratch), options.known, options.known_count, options.seed, **_which(options)
+            )
+            about = {"seed": options.seed}
         else:
-            levels, domains = levels_of(options.levels), options.domains.split(",")
+            levels, domains = levels_of(options.levels or LEVELS), options.domains.split(",")
             wanted = [domain.strip() for domain in domains]
             source = of_families(Path(scratch), options.known_count, options.seed, wanted, levels)
             about = {"seed": options.seed, "levels": list(levels), "domains": wanted}
@@ -99,6 +118,19 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(record)
     return OK
+
+
+def _which(options: argparse.Namespace) -> dict[str, Any]:
+    """Which rows of the set of --known are meant, by the options of given problems, which are then unset."""
+    from magpie_hf.problems.own.own import parse_where
+
+    which = {
+        "split": options.problems_split,
+        "where": tuple(dict(map(parse_where, options.problems_where)).items()),
+        "revision": options.problems_revision,
+    }
+    options.problems_split, options.problems_where, options.problems_revision = None, [], None
+    return which
 
 
 def _as_build(options: argparse.Namespace, solver: str, source: KnownAnswers) -> None:
@@ -175,11 +207,11 @@ def calibrated(
     from magpie_hf.building.build import first_problems
     from magpie_hf.review.calibration.measuring import OPINIONS, READS, measured, outcome
     from magpie_hf.review.calibration.record import described, keep
-    from magpie_hf.store.records import RUN
+    from magpie_hf.store.records import CALIBRATION, RUN
 
     parts: list[Rows] = []
     count = sum(domain.count for domain in recipe.domains)
-    first_problems(recipe, out, count, parts.append, **{"shard_rows": 256, **how})
+    first_problems(recipe, out, count, parts.append, purpose=CALIBRATION, **{"shard_rows": 256, **how})
     outcomes = []
     for part in parts:
         columns = (*READS, *(name for name in OPINIONS if name in part.made))
@@ -189,12 +221,9 @@ def calibrated(
                 outcomes.append(one)
     if not outcomes:
         raise BadInput("none of the problems has a known answer that is read; name another column of answers")
-    own = recipe.problems
-    assert own is not None
-    named = {} if source.known else {"name": own.name, "revision": own.revision}
     model = recipe.solver.model
     record = {
-        **described({**about, **named}, f"{model.name}@{model.revision}", recipe.k, recipe.votes),
+        **described({**about, **source.named}, f"{model.name}@{model.revision}", recipe.k, recipe.votes),
         **measured(outcomes, recipe.pairing.min_majority_share),
     }
     keep(out / RUN, record)

@@ -33,8 +33,8 @@ def add(commands: Any) -> None:
     show.add_argument("--domain", help="comma-separated domains (default: all, in turn)")
     show.add_argument("-n", type=number(int), default=3, metavar="N", help="how many rows (default: 3)")
     splits = (
-        "sft, prefs (chosen beside rejected), candidates (all of them), rl, dropped (samples "
-        "with their reasons), or samples (as sampled)"
+        "sft, prefs (chosen beside rejected), candidates (all of them), rl, tir (answers with tools), "
+        "dropped (samples with their reasons), or samples (as sampled)"
     )
     show.add_argument("--split", choices=KINDS, default="sft", help=f"{splits} (default: sft)")
     show.add_argument("--id", help="the rows with this id")

@@ -18,7 +18,7 @@ from magpie_hf.limits import no_derivatives
 from magpie_hf.problems.own import hub
 from magpie_hf.problems.own.files import Row, digest_of, files_of, rows_of
 from magpie_hf.problems.own.own import OwnProblems
-from magpie_hf.schema import RL_SUFFIX, TAKEN
+from magpie_hf.schema import SUFFIXES, TAKEN
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character; JSON can say it, and no file can hold it as UTF-8
 _NO_KEY = re.compile(r"[^A-Za-z0-9_-]+")  # becomes "_": a domain's key names a folder and a configuration
@@ -189,8 +189,8 @@ def _check_domains(own: OwnProblems, values: Mapping[str, str]) -> None:
                 " and digits"
             )
     for value, key in values.items():
-        of_rl = key.removesuffix(RL_SUFFIX)
-        if key.lower() in TAKEN or (of_rl != key and of_rl in values.values()):
+        others = {key.removesuffix(suffix) for suffix in SUFFIXES} - {key}
+        if key.lower() in TAKEN or others & set(values.values()):
             raise BadInput(
                 f"column {own.domain!r} of {own.source} holds {shortened(value)}, which names another part of"
                 " a build; call the domain otherwise"

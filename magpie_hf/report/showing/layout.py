@@ -180,6 +180,18 @@ def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
     return [[_problem(row)]], lines
 
 
+def _with_tools(row: Row) -> tuple[list[list[Part]], list[str]]:
+    answer = tr(
+        "answer {rank} of {answers} ({tokens} tokens, {runs} programs run)",
+        rank=row["answer_rank"],
+        answers=row["answer_count"],
+        tokens=_count(row["solution_tokens"]),
+        runs=row["runs"],
+    )
+    lines = [tr("final answer: {answer}", answer=row["answer"]), *_majority_share(row), *_opinions(row)]
+    return [[_problem(row)], [(answer, row["solution"])]], lines
+
+
 def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
     lines = [tr("dropped: {reason}", reason=row["reason"])]
     lines += [
@@ -214,6 +226,7 @@ _PARTS = {
     "prefs": _paired,
     "candidates": _candidates,
     "rl": _rl,
+    "tir": _with_tools,
     "dropped": _dropped,
     "samples": _sampled,
 }

@@ -12,10 +12,10 @@ from typing import Any
 
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.review.precision import Share
-from magpie_hf.store.records import RUN, UNREADABLE, read_record
+from magpie_hf.store.records import CALIBRATED, RUN, UNREADABLE, read_record
 from magpie_hf.store.shards import write_record
 
-KEPT = "calibration.json"
+KEPT = CALIBRATED
 FORMAT = 1
 
 

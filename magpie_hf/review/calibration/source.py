@@ -6,25 +6,33 @@ Not here: asking for answers.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.problems.own.loading import load
+from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.review.calibration.problems import Known, known_problems
 
-PROBLEM, ANSWER, DOMAIN = "problem", "answer", "domain"  # the columns of the file of the families
+PROBLEM, ANSWER, DOMAIN = "problem", "answer", "domain"  # the columns of the file that is written
 
 
 @dataclass(frozen=True)
 class KnownAnswers:
-    """Where the problems are, with their columns; known: those of the families, by problem."""
+    """Where the problems are, with their columns; known: those of the families, by problem.
+
+    named: what a set is called, and its revision; empty for the families.
+    """
 
     place: str
     problem: str
     answer: str
     domain: str | None = None
     known: Mapping[str, Known] = field(default_factory=dict)
+    named: Mapping[str, Any] = field(default_factory=dict)
 
     def groups(self, problem: str, domain: str) -> dict[str, str]:
         """What a problem belongs to: its domain and, of the families, its family and level."""
@@ -38,18 +46,18 @@ def of_families(
 ) -> KnownAnswers:
     """Write problems of the families into a file in this folder. Raises BadInput as `known_problems` does."""
     made = known_problems(count, seed, tuple(domains), levels)
-    file = folder / "known.jsonl"
-    lines = (
-        json.dumps({PROBLEM: one.problem, ANSWER: f"${one.answer}$", DOMAIN: one.domain}) for one in made
-    )
-    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    rows = ({PROBLEM: one.problem, ANSWER: f"${one.answer}$", DOMAIN: one.domain} for one in made)
+    file = _write(folder, rows)
     return KnownAnswers(str(file), PROBLEM, ANSWER, DOMAIN, {one.problem: one for one in made})
 
 
-def of_set(text: str) -> KnownAnswers:
-    """A public set by its place, as in `openai/gsm8k:main#question,answer`, or a file.
+def of_set(folder: Path, text: str, count: int, seed: int, **which: Any) -> KnownAnswers:
+    """Write `count` problems with answers of a public set, chosen by the seed, into a file in this folder.
 
-    Raises BadInput where the columns are not two.
+    All of them where it has no more; a larger count begins with the problems of a smaller one. text: the
+    set's place and columns, as in `openai/gsm8k:main#question,answer`, or a file's. which: the split, the
+    rows and the revision, as fields of OwnProblems. Raises BadInput where the columns are not two, and as
+    `load` does.
     """
     place, mark, columns = text.partition("#")
     names = [name.strip() for name in columns.split(",")] if mark else [PROBLEM, ANSWER]
@@ -58,7 +66,22 @@ def of_set(text: str) -> KnownAnswers:
             f"--known {text!r} names no two columns; give the place, # and the columns of problem and answer,"
             " as in openai/gsm8k:main#question,answer"
         )
-    return KnownAnswers(place, problem=names[0], answer=names[1])
+    loaded = load(OwnProblems(place, names[0], names[1], **which))
+    known = [one for one in loaded.problems if one.reference is not None]
+    if not known:
+        raise BadInput(
+            f"column {names[1]!r} of {place} holds no answer; name the column of the answers behind the #"
+        )
+    random.Random(f"{seed} known").shuffle(known)
+    file = _write(folder, ({PROBLEM: one.text, ANSWER: one.reference} for one in known[:count]))
+    named = {"name": loaded.own.name, "revision": loaded.own.revision}
+    return KnownAnswers(str(file), PROBLEM, ANSWER, named=named)
+
+
+def _write(folder: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    file = folder / "known.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return file
 
 
 def levels_of(text: str) -> tuple[int, ...]:

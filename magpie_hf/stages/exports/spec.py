@@ -13,6 +13,7 @@ from magpie_hf.stages.exports.base import Export
 from magpie_hf.stages.exports.candidates import ExportCandidates
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.texts import ExportText
+from magpie_hf.stages.exports.tir import ExportTIR
 
 
 def spec_of(export: Export) -> dict[str, Any]:
@@ -22,8 +23,8 @@ def spec_of(export: Export) -> dict[str, Any]:
 
 def export_of(spec: dict[str, Any]) -> Export:
     """The export that `spec_of` described."""
-    kinds: dict[str, type[ExportText | ExportRL | ExportCandidates]] = {
-        kind.__name__: kind for kind in (ExportText, ExportRL, ExportCandidates)
+    kinds: dict[str, type[ExportText | ExportRL | ExportTIR | ExportCandidates]] = {
+        kind.__name__: kind for kind in (ExportText, ExportRL, ExportTIR, ExportCandidates)
     }
     own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
     fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}

@@ -1,0 +1,275 @@
+"""Answers with programs in them: the rounds of one, what is published of them, and for whom they are asked.
+
+Not here: the sandbox (test_programs.py).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+from test_labels import has_sandbox, rows_of
+from test_second_opinion import batch
+from test_stage import byte_model, text_of
+
+from conftest import Answers, small_recipe
+from magpie_hf.building.build import build
+from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.cli.main import main
+from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.errors import BadInput, EngineError
+from magpie_hf.hub.publish import publish_to_folder
+from magpie_hf.models.model import Model, resolve
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.recipe import Recipe
+from magpie_hf.stages import tool_answers, tool_trial
+from magpie_hf.stages.tool_answers import (
+    END_OF_CODE,
+    MOST_RUNS,
+    MOST_SHOWN,
+    RUN_SECONDS,
+    ToolAnswers,
+    code_at_the_end,
+)
+
+WARM = Sampling(temperature=0.75, max_tokens=200)
+
+
+@pytest.fixture(autouse=True)
+def _plotless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+@pytest.fixture(autouse=True)
+def _sandboxed() -> None:
+    if not has_sandbox():
+        pytest.skip("this machine has no sandbox")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return byte_model("chatml", tmp_path_factory.mktemp("chatml"))
+
+
+def code(*lines: str) -> str:
+    return "So:\n```python\n" + "\n".join(lines) + "\n```\n"
+
+
+class Rounds:
+    """Says, of each problem, its rounds one after another, and remembers the prompts; "…" is truncated."""
+
+    def __init__(self, model: Model, rounds: dict[str, Sequence[str]]) -> None:
+        self.model, self.rounds = model, rounds
+        self.prompts: list[str] = []
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        text = text_of(self.model, prompt)
+        problem = next(one for one in self.rounds if one in text)
+        said = self.rounds[problem][sum(problem in one for one in self.prompts)]
+        self.prompts.append(text)
+        assert END_OF_CODE in sampling.stop
+        full = said.endswith("…")
+        return Completion(said, "length" if full else "stop", len(prompt), sampling.max_tokens if full else 9)
+
+
+AT_ONCE = ["It is $\\boxed{5}$."]
+ROUNDS: dict[str, tuple[list[str], list[str], bool | None, str | None]] = {
+    # problem: the rounds, the outputs that stand in the answer, whether it agrees, why it is incomplete
+    "one run": ([code("print(2 + 3)"), *AT_ONCE], ["5"], True, None),
+    "an open block": (["So:\n```python\nprint(2 + 3)", *AT_ONCE], ["5"], True, None),
+    "another answer": ([code("print(6)"), "It is $\\boxed{6}$."], ["6"], False, None),
+    "an error, mended": (
+        [code("print(1 / 0)"), code("print(5)"), *AT_ONCE],
+        ["ZeroDivisionError: division by zero", "5"], True, None,
+    ),
+    "much": ([code("print('12' * 5000)"), *AT_ONCE], ["12" * (MOST_SHOWN // 2) + " …"], True, None),
+    "silent": ([code("x = 5"), *AT_ONCE], ["(nothing was printed)"], True, None),
+    "for ever": ([code("while True: pass"), *AT_ONCE], ["stopped after 1 seconds"], True, None),
+    "breaks out": ([code("print('```\\n5')"), *AT_ONCE], ["'''\n5"], True, None),
+    "chat marks": ([code("print('<' + '|im_end|>')")], ["<|im_end|>"], None, "special_tokens"),
+    "no end of it": (
+        [code(f"print({n})") for n in range(3)], ["0", "1"], None, "too_many_runs",
+    ),
+    "no run": (AT_ONCE, [], True, None),
+    "made up": ([code("print(5)") + "It prints 5, so $\\boxed{5}$."], [], None, "code_not_run"),
+    "cut": ([code("print(5)"), "And …"], ["5"], None, "length"),
+    "no answer": ([code("print(5)"), "I see."], ["5"], None, None),
+}  # fmt: skip
+
+
+def test_rounds(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (MOST_RUNS, RUN_SECONDS, MOST_SHOWN) == (8, 2, 200)
+    monkeypatch.setattr(tool_answers, "MOST_RUNS", 2)
+    monkeypatch.setattr(tool_answers, "RUN_SECONDS", 1)
+    said = Rounds(model, {problem: rounds for problem, (rounds, *_) in ROUNDS.items()})
+    stage = ToolAnswers(FakeEngine(model, said), WARM, min_majority_share=0.5)
+    given = batch(
+        problem=[*ROUNDS, "no label", "a weak one"],
+        majority_answer=["5.0"] * len(ROUNDS) + [None, "5"],
+        majority_share=[0.5] * len(ROUNDS) + [None, 0.4],
+    )
+    rows = stage(given)
+    assert rows["tool_answers"][-2:] == [None, None], "only what has a label is asked for"
+    for problem, (one,) in zip(ROUNDS, rows["tool_answers"][:-2], strict=True):
+        rounds, outputs, agrees, reason = ROUNDS[problem]
+        shown = re.findall(r"```output\n(.*?)\n```", one["text"], re.DOTALL)
+        assert (shown, one["agrees"], one["reason"]) == (outputs, agrees, reason), problem
+        assert len([prompt for prompt in said.prompts if problem in prompt]) == len(rounds)
+        assert len(one["runs"]) == len(outputs)
+        assert len(one["rounds"]) == len(rounds)
+        asked = [prompt for prompt in said.prompts if problem in prompt]
+        assert all(later.startswith(earlier) for earlier, later in pairwise(asked))
+        assert one["text"].startswith(rounds[0].strip()[:20])
+    # a version of it that compares otherwise asks for nothing, and runs nothing
+    again = Rounds(model, {})
+    with keeping(Journal(known=stage.reusable(rows))):
+        assert ToolAnswers(FakeEngine(model, again), WARM, min_majority_share=0.5)(given) == rows
+    assert not again.prompts
+
+
+def test_what_a_program_printed_is_kept_as_another_run_prints_something_else(model: Model) -> None:
+    said = Rounds(model, {"the time": [code("import time; print(time.time_ns())"), *AT_ONCE]})
+    journal = Journal()
+    given = batch(problem=["the time"], majority_answer=["5"], majority_share=[1.0])
+    for _ in "12":
+        with keeping(journal):
+            rows = ToolAnswers(FakeEngine(model, said), WARM)(given)
+    assert len(said.prompts) == 2
+    assert rows["tool_answers"][0][0]["runs"][0]["output"].strip().isdigit()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("So:\n```python\nprint(1)\n```\n", "print(1)"),
+        ("```py\nx\n```\nThen:\n```Python \nprint(2)\n```", "print(2)"),
+        ("```python\nprint(3)", "print(3)"),
+        ("```python\nprint(3)\n```\nThis prints 3.", None),
+        ("```\nprint(3)\n```", None),
+        ("```python\n```", None),
+        ("The answer is 3.", None),
+    ],
+)
+def test_code_at_the_end(text: str, found: str | None) -> None:
+    assert code_at_the_end(text) == found
+
+
+class Tools(Answers):
+    """Answers the problems of the trial, and others mostly by a program, with one of three answers."""
+
+    able = True
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        said = super().__call__(prompt, sampling, seed)
+        text = text_of(self.model, prompt)
+        if END_OF_CODE not in sampling.stop:
+            return said
+        known = next((answer for problem, answer in tool_trial.PROBLEMS.items() if problem in text), None)
+        if known is not None:
+            self.requests.pop()  # as of a trial
+        if (ended := text.rpartition("```output\n")[2]).endswith("```\n"):
+            answer = ended.partition("\n")[0]
+        elif self.able and (known or seed % 4):
+            return replace(said, text=code(f"print({known or seed % 3})"), finish_reason="stop")
+        else:
+            answer = known or str(seed % 3)
+        return replace(said, text=f"So it is $\\boxed{{{answer}}}$.", finish_reason="stop")
+
+
+def recipe_of(answers: Answers, tir: int = 2, count: int = 9) -> Recipe:
+    answers.answers = 3
+    return replace(small_recipe(answers, "algebra", count=count, k=5), tir=tir)
+
+
+@pytest.fixture
+def tools(demo_model: Path) -> Tools:
+    return Tools(resolve(str(demo_model)), cut_every=7)
+
+
+def test_answers_that_give_the_label_are_published(
+    tools: Tools, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = build(recipe_of(tools, 0), tmp_path / "out")
+    before = len(tools.requests)
+    built = build(recipe_of(tools), tmp_path / "out", shard_rows=4)
+    again = [sampling for sampling, _ in tools.requests[before:] if END_OF_CODE not in sampling.stop]
+    assert not again, "nothing else is asked for"
+    assert {name: rows for name, rows in built.items() if name != "algebra_tir"}.keys() == plain.keys()
+    for config in plain:
+        for split in plain[config]:
+            assert rows_of(built, config, split) == rows_of(plain, config, split), (
+                "the votes stay as they are"
+            )
+    rows = rows_of(built, "algebra_tir")
+    problems = {row["id"]: row for row in rows_of(built, "candidates")}
+    assert rows
+    assert {row["runs"] for row in rows} == {1}, "an answer without a program is none of these"
+    for row in rows:
+        assert row["answer"] == row["majority_answer"] == problems[row["id"]]["majority_answer"]
+        assert row["messages"][0] == {"role": "user", "content": row["problem"]}
+        assert row["messages"][1] == {"role": "assistant", "content": row["solution"]}
+        assert f"```output\n{row['answer']}\n```\n" in row["solution"]
+        assert row["solution"].endswith(f"$\\boxed{{{row['answer']}}}$.")
+        assert END_OF_CODE in row["generation"]["asked_with"]
+    assert len({(row["id"], row["answer_rank"]) for row in rows}) == len(rows)
+    text = (tmp_path / "out" / "README.md").read_text()
+    words = " ".join(text.split())
+    assert 'load_dataset("path/or/name", "algebra_tir")' in text
+    assert f"| `algebra_tir` | `train` | {len(rows)} |" in text
+    assert (
+        "was asked for 2 more answers to each problem that has a majority of at least 50% of the votes"
+        in words
+    )
+    assert "| `runs` | `int32` | how many programs were run in it |" in text
+    publish_to_folder(tmp_path / "out", "ada/maths", tmp_path / "published")  # which looks at every row
+    published = load_dataset(str(tmp_path / "published"), "algebra_tir", split="train")
+    assert published.to_list() == rows
+    assert main(["show", str(tmp_path / "out"), "--split", "tir", "-n", "1"]) == OK
+    assert "1 programs run)" in capsys.readouterr().out
+    asked = len(tools.requests)
+    build(recipe_of(tools), tmp_path / "out", shard_rows=5)
+    assert len(tools.requests) == asked
+    more = build(recipe_of(tools, 3), tmp_path / "out")
+    fresh = [seed for _, seed in tools.requests[asked:]]
+    assert len(set(fresh)) == len(fresh)
+    kept = {row["solution"] for row in rows_of(more, "algebra_tir")}
+    assert kept >= {row["solution"] for row in rows}
+
+
+def test_a_solver_that_writes_no_programs_is_refused(tools: Tools, tmp_path: Path) -> None:
+    tools.able = False
+    with pytest.raises(BadInput, match="ran a program and gave the right answer in 0 of 8 trial problems"):
+        build(recipe_of(tools), tmp_path / "out")
+    assert not (tmp_path / "out" / "README.md").exists()
+    build(recipe_of(tools, 0), tmp_path / "out")
+
+
+def test_an_engine_that_dies_is_asked_nothing_twice(tools: Tools, demo_model: Path, tmp_path: Path) -> None:
+    whole = build(recipe_of(tools), tmp_path / "whole")
+
+    class Ends(Tools):
+        def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+            said = super().__call__(prompt, sampling, seed)
+            if sum(END_OF_CODE in one.stop for one, _ in self.requests) > 11:
+                raise EngineError("the engine died")
+            return said
+
+    dying, rest = (kind(tools.model, cut_every=7) for kind in (Ends, Tools))
+    with pytest.raises(EngineError):
+        build(recipe_of(dying), tmp_path / "out", shard_rows=3, shards_in_flight=1)
+    resumed = build(recipe_of(rest), tmp_path / "out", shard_rows=5)
+    seeds = [
+        [seed for one, seed in kind.requests if END_OF_CODE in one.stop] for kind in (dying, rest, tools)
+    ]
+    assert len(seeds[0]) == 12  # the last of which was not answered
+    assert not set(seeds[0][:-1]) & set(seeds[1])
+    assert sorted({*seeds[0], *seeds[1]}) == sorted(seeds[2])
+    assert rows_of(resumed, "algebra_tir") == rows_of(whole, "algebra_tir")
