@@ -20,14 +20,14 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import ARMORM, KNOWN_MODELS
-from magpie_hf.planning import inputs
+from magpie_hf.planning import here, outline
 
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to stand in, on a machine without GPUs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(inputs.shutil, "which", lambda _: None)
+    monkeypatch.setattr(here.shutil, "which", lambda _: None)
     return tmp_path
 
 
@@ -136,7 +136,7 @@ def test_answers_that_go_on_count_to_their_last_bound(
     for name in ("truncated", "generated", "rows"):
         assert [one[name] for one in extended] == pytest.approx([one[name] for one in longer])
     small = planned(capsys, "--model", "6", "--max-tokens", "16384", "--auto-extend", "1")["bounds"]
-    assert [one["final"] for one in small] == [32_768 - inputs.PROMPT] * 3, "no more than the model has"
+    assert [one["final"] for one in small] == [32_768 - outline.PROMPT] * 3, "no more than the model has"
 
 
 def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(
@@ -349,4 +349,4 @@ def test_what_nvidia_smi_says_is_understood(
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert [gpu.name for gpu in inputs.local_gpus()] == [known, known]
+    assert [gpu.name for gpu in here.local_gpus()] == [known, known]

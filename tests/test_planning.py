@@ -26,19 +26,22 @@ from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
+from magpie_hf.models.gpu_names import gpu_named
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning import inputs
-from magpie_hf.planning.inputs import Cutting, Outline, gpu_named, sized
+from magpie_hf.planning import asking, sizes
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
+from magpie_hf.planning.machines import Placing, cache_of
 from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
 from magpie_hf.planning.measurements import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Keeping, outcome_of
-from magpie_hf.planning.plan import Placing, cache_of
+from magpie_hf.planning.outline import Cutting, Outline
+from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
+from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.speeds import Clock, Speed, replay
-from magpie_hf.planning.workload import Request, bounds_of, loads_of, reuse_of
+from magpie_hf.planning.workload import Request, bounds_of, loads_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
@@ -398,8 +401,8 @@ def test_a_plan_that_cannot_be_written_harms_no_view(
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answering = threading.Event()
-    monkeypatch.setattr(inputs, "PATIENCE", 0.05)
-    monkeypatch.setattr(inputs, "weights_gigabytes", lambda model: answering.wait(30))
+    monkeypatch.setattr(asking, "PATIENCE", 0.05)
+    monkeypatch.setattr(sizes, "weights_gigabytes", lambda model: answering.wait(30))
     found = sized("somebody/something", None)
     answering.set()
     assert (found.size, found.why) == (None, "the Hub did not answer within 0 seconds")
@@ -412,14 +415,14 @@ def test_a_look_up_that_is_not_waited_for_leaves_the_connections_of_others_open(
     from huggingface_hub.utils import http_backoff
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(inputs, "PATIENCE", 0.3)
+    monkeypatch.setattr(asking, "PATIENCE", 0.3)
     monkeypatch.setattr(
         inputs, "weights_gigabytes", lambda model: http_backoff("GET", "http://127.0.0.1:9/nothing")
     )
     before = set(threading.enumerate())
     sized("somebody/something", None)
     shared = get_session()
-    (looking,) = (one for one in threading.enumerate() if one.name == inputs.LOOKING and one not in before)
+    (looking,) = (one for one in threading.enumerate() if one.name == asking.LOOKING and one not in before)
     looking.join(5)  # at its next try, a second after the first
     assert not looking.is_alive()
     assert not shared.is_closed

@@ -16,7 +16,7 @@ from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import CONTEXT, SEQUENCES, Need, as_given, choose, need_of
 from magpie_hf.models.quantised import SMALLER, parameters, quantised
 from magpie_hf.models.shapes import SHAPES
-from magpie_hf.planning.inputs import sized
+from magpie_hf.planning.sizes import sized
 from magpie_hf.text.language import translated, use
 
 NAMED = {gpu.name: gpu for gpu in GPUS}

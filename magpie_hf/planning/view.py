@@ -5,6 +5,7 @@ Not here: the numbers (plan.py, outcome.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +15,15 @@ from magpie_hf.models.generation import OF_DOMAIN, OF_ORIGINAL
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model
-from magpie_hf.planning.plan import Plan, example_of
+from magpie_hf.planning.plan import Plan
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
 from magpie_hf.text.numbers import count, dollars, duration, gigabytes, scaled, span
 from magpie_hf.text.terminal import console, print_table
 
 if TYPE_CHECKING:
-    from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.outcome import Outcome
+    from magpie_hf.planning.outline import Outline
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[int]]  # title, head, rows, right-aligned
 # Values of a sampling that change nothing.
@@ -72,12 +73,20 @@ def _info(source: str) -> KnownModel | KnownScorer | None:
 def short(plan: Plan) -> Iterator[str]:
     """Work, disk and time in a few lines."""
     requests = sum(load.requests.mid for load in plan.loads)
-    tokens = (sum(load.tokens[at] for load in plan.loads) for at in range(3))
-    yield tr(
-        "work     {requests} requests, {tokens} tokens to generate",
-        requests=scaled(requests),
-        tokens=span(tokens, scaled),
-    )
+    tokens = (sum(load.tokens[at] for load in plan.left or plan.loads) for at in range(3))
+    if plan.left:
+        yield tr(
+            "work     left: {left} of {requests} requests, {tokens} tokens to generate",
+            left=scaled(sum(load.requests.mid for load in plan.left)),
+            requests=scaled(requests),
+            tokens=span(tokens, scaled),
+        )
+    else:
+        yield tr(
+            "work     {requests} requests, {tokens} tokens to generate",
+            requests=scaled(requests),
+            tokens=span(tokens, scaled),
+        )
     disk = plan.disk
     yield from answers_lines(plan)
     yield tr(
@@ -123,18 +132,23 @@ def answers_lines(plan: Plan) -> Iterator[str]:
 
 
 def _time(plan: Plan) -> Iterator[str]:
-    fastest = example_of(plan.machines)
-    if plan.whole is not None and plan.left is not None:
-        yield tr("time     {whole} on this machine, as measured", whole=span(plan.whole, duration))
-        if plan.left.mid < plan.whole.mid - 1:
-            yield tr("left     {left}; the rest is done", left=span(plan.left, duration))
-    elif fastest is not None and fastest.hours is not None:
+    machine = plan.machine
+    if plan.seconds is not None and plan.seconds_left is not None:
+        yield tr("time     {whole} on this machine, as measured", whole=span(plan.seconds, duration))
+        if plan.seconds_left.mid < plan.seconds.mid - 1:
+            yield tr("left     {left}; the rest is done", left=span(plan.seconds_left, duration))
+    elif machine is not None and machine.hours is not None:
         yield tr(
-            "time     for example {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan"
-            " --measure measures it",
-            hours=span(fastest.hours.times(3600), duration),
-            count=fastest.count,
-            gpu=fastest.gpu.name,
+            "time     {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan --measure measures"
+            " it",
+            hours=span(machine.hours.times(3600), duration),
+            count=machine.count,
+            gpu=machine.gpu.name,
+        )
+    elif any(one.hours for one in plan.machines):
+        yield tr(
+            "time     depends on the GPUs: magpie-hf plan compares some, --gpu names yours, and --measure"
+            " measures"
         )
     else:
         yield tr("time     not known; magpie-hf plan --measure measures it")
@@ -270,8 +284,10 @@ def _files(plan: Plan) -> Table:
 
 
 def _bounds(plan: Plan) -> Table:
-    """What larger bounds give; the last column is empty where nothing tells the hours."""
-    named = (tr("max-tokens"), tr("extended"), tr("truncated"), tr("tokens"), tr("SFT rows"), tr("hours"))
+    """What larger bounds give, with the hours where something tells them."""
+    named = [tr("max-tokens"), tr("extended"), tr("truncated"), tr("tokens"), tr("SFT rows")]
+    if any(one.hours is not None for one in plan.bounds):
+        named.append(tr("hours"))
     rows = [
         [
             count(one.tokens),
@@ -279,7 +295,7 @@ def _bounds(plan: Plan) -> Table:
             f"{one.truncated:.0%}",
             scaled(one.generated),
             count(one.rows),
-            "" if one.hours is None else duration(one.hours * 3600),
+            *([] if one.hours is None else [duration(one.hours * 3600)]),
         ]
         for one in plan.bounds
     ]
@@ -336,20 +352,23 @@ def _why(why: str, under_way: int) -> str:
 
 
 def _models(plan: Plan) -> Table:
-    head = [tr("model"), tr("GPU"), tr("GPUs"), tr("max sequences"), tr("parallelism")]
+    head = [tr("model"), tr("GPU"), tr("GPUs"), tr("request"), tr("at once"), tr("parallelism")]
     rows = [
         [
             fit.source,
             machine.gpu.name,
             str(machine.count),
-            str(fit.sequences) if fit.sequences else tr("none"),
+            count(fit.length) if fit.sequences else "",
+            count(fit.sequences) if fit.sequences else "",
             translated(fit.why),
         ]
         for machine in plan.machines
         for fit in machine.fits
     ]
-    title = tr("Memory (max sequences: full-length sequences at once; {few} are comfortable)", few=32)
-    return title, head, rows, (2, 3)
+    title = tr(
+        "Memory (request: tokens of the longest one; at once: how many of them an engine has room for)"
+    )
+    return title, head, rows, (2, 3, 4)
 
 
 def _machines(plan: Plan) -> Table:
@@ -359,11 +378,11 @@ def _machines(plan: Plan) -> Table:
             machine.gpu.name,
             str(machine.count),
             span(machine.hours.times(3600), duration),
-            dollars(*machine.dollars),
+            dollars(*machine.dollars) if machine.dollars else "",
             duration(machine.compute_bound * 3600),
         ]
         for machine in plan.machines
-        if machine.hours is not None and machine.dollars is not None and machine.compute_bound is not None
+        if machine.hours is not None and machine.compute_bound is not None
     ]
     title = tr(
         "Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth;"
@@ -429,4 +448,23 @@ def outcome_line(outcome: Outcome) -> str:
         for one in outcome.numbers
         if one.unit == "seconds" and one.ratio is not None
     ]
-    return tr("actual vs. planned: {words}", words=", ".join(words))
+    return tr("actual vs. planned: {words}", words=", ".join([*words, *_because(outcome)]))
+
+
+def _because(outcome: Outcome) -> Iterator[str]:
+    """Why the tokens are far from the planned ones: rows, or what one took, in the stage that is farthest."""
+    far = outcome.farthest()
+    if far is None:
+        return
+    if abs(math.log(far.length)) >= abs(math.log(far.rows)):
+        yield tr(
+            "because a row of {stage} took {ratio:.1f} times the planned tokens",
+            stage=translated(far.stage),
+            ratio=far.length,
+        )
+    else:
+        yield tr(
+            "because {stage} had {ratio:.1f} times the planned rows",
+            stage=translated(far.stage),
+            ratio=far.rows,
+        )
