@@ -31,6 +31,7 @@ from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import asking, sizes
+from magpie_hf.planning.bounds import bounds_of
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
 from magpie_hf.planning.machines import Placing, cache_of
 from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
@@ -41,7 +42,7 @@ from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
 from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.speeds import Clock, Speed, replay
-from magpie_hf.planning.workload import Request, bounds_of, loads_of
+from magpie_hf.planning.workload import Request, loads_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
@@ -101,7 +102,7 @@ def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
     )
     known = sized(KNOWN_MODELS[1].repository, None)
     two, four = (cache_of(known, [gpu_named("h100")] * count, Placing()) for count in (2, 4))
-    assert two == pytest.approx(2 * (0.9 * 80 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01)
+    assert two == pytest.approx(2 * (0.9 * 85.03 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01)
     assert four == pytest.approx(2 * two), "two engines side by side"
 
 
@@ -417,7 +418,7 @@ def test_a_look_up_that_is_not_waited_for_leaves_the_connections_of_others_open(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr(asking, "PATIENCE", 0.3)
     monkeypatch.setattr(
-        inputs, "weights_gigabytes", lambda model: http_backoff("GET", "http://127.0.0.1:9/nothing")
+        sizes, "weights_gigabytes", lambda model: http_backoff("GET", "http://127.0.0.1:9/nothing")
     )
     before = set(threading.enumerate())
     sized("somebody/something", None)

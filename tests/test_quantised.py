@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from magpie_hf import BadInput
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.models.gpus import GPUS
 from magpie_hf.models.known import KNOWN_MODELS
@@ -103,12 +104,10 @@ def test_an_awq_32b_fits_one_small_gpu_with_the_options_that_are_named(
         "none",
         "--json",
     ]
-    assert main(words) == 0
-    (machine,) = json.loads(capsys.readouterr().out)["machines"]
-    why = machine["fits"][0]["why"]
-    assert machine["hours"] is None
+    assert main(words) == BAD_INPUT
+    why = capsys.readouterr().err
     (named,) = re.findall(r"it would fit 1 x RTX 4090 24 GB \((--.*?)\)", why)
-    assert "--max-model-len 7424" in named
+    assert "--max-model-len 10240" in named
     assert main([*words, *named.split()]) == 0
     (machine,) = json.loads(capsys.readouterr().out)["machines"]
     assert machine["fits"][0]["sequences"] == 1
@@ -145,6 +144,10 @@ def test_arguments_change_what_a_model_needs(awq: Path) -> None:
     assert as_given(need, tight).overhead < need.overhead
     assert as_given(need, (tight[0], ("max_num_batched_tokens", "8192"))).overhead == need.overhead
     assert as_given(need, (), 4096).context == 4096 < need.context == CONTEXT
+    asked = as_given(need, (), asked=30_000)
+    assert (asked.request, asked.context) == (30_000, CONTEXT), "long requests are rare"
+    assert as_given(need, (), 8192, 30_000).request == 8192
+    assert as_given(need, (), asked=3000).context == 3000
     large = NAMED["H100 80 GB"]
     assert as_given(replace(need, weights=30), (), 1024).sequences(1, large) == SEQUENCES
     found = sized(str(awq), None, (("kv_cache_dtype", '"fp8"'),))

@@ -270,7 +270,7 @@ def _tight(need: Need, gpu: Gpu, over: int) -> str:
     tensor = max(split)
     free = TIGHT_UTILIZATION * gpu.gigabytes - need.weights / tensor - TIGHT_OVERHEAD
     token = need.shape.cache_gigabytes(CONTEXT, tensor, need.value_bytes) / CONTEXT
-    context = min(int(free / token) // 256 * 256, need.shape.longest or CONTEXT)
+    context = min(int(free / token) // 256 * 256, need.request)
     if context < LEAST_CONTEXT:
         return ""
     return (

@@ -88,6 +88,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         revisions=revisions,
         given=options.problems is not None,
         objections=options.objections,
+        own=tuple(step.name for step in options.blocks.get("steps", ()) if step.engine is not None),
     )
 
 

@@ -81,7 +81,8 @@ class Outline:
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
     goes, "" where that is not known; revisions: of the models whose revision is given; given: whether the
-    problems are given, and not sampled; objections: as in a Recipe.
+    problems are given, and not sampled; objections: as in a Recipe; own: names of steps of one's own that
+    ask a model.
     """
 
     domains: tuple[Domain, ...]
@@ -104,6 +105,7 @@ class Outline:
     revisions: Mapping[str, str] = field(default_factory=dict)
     given: bool = False
     objections: bool = False
+    own: tuple[str, ...] = ()
 
     @property
     def sampling(self) -> list[Sampled]:

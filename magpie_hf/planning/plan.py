@@ -14,6 +14,7 @@ from typing import Any
 
 from magpie_hf.engines.vllm.arguments import read_arguments
 from magpie_hf.models.gpus import Gpu
+from magpie_hf.planning.bounds import Bound, bounds_of
 from magpie_hf.planning.disk import Disk, disk_of
 from magpie_hf.planning.duties import Duty, duties_of
 from magpie_hf.planning.finished import left_of, refined, seen_in
@@ -35,13 +36,11 @@ from magpie_hf.planning.reuse import Done, Reuse, reuse_of
 from magpie_hf.planning.simulation import seconds_by_phase
 from magpie_hf.planning.sizes import Sized, sized
 from magpie_hf.planning.workload import (
-    Bound,
     Estimates,
     Load,
     Range,
     Rows,
     assumed,
-    bounds_of,
     loads_of,
     rows_of,
 )

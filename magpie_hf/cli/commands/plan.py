@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(plan.to_dict(), ensure_ascii=False, indent=2))
     else:
-        from magpie_hf.planning.view import show
+        from magpie_hf.planning.tables import show
 
         show(plan)
         for line in server_lines(options):
@@ -127,7 +127,7 @@ def _outcome(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(outcome.to_dict(), ensure_ascii=False, indent=2))
     else:
-        from magpie_hf.planning.view import show_outcome
+        from magpie_hf.planning.comparison import show_outcome
 
         show_outcome(outcome)
     return OK
