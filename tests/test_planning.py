@@ -32,17 +32,18 @@ from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import asking, sizes
 from magpie_hf.planning.bounds import bounds_of
+from magpie_hf.planning.finished import left_of, refined, seen_in
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
 from magpie_hf.planning.machines import Placing, cache_of
 from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
 from magpie_hf.planning.measurements import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Keeping, outcome_of
 from magpie_hf.planning.outline import Cutting, Outline
-from magpie_hf.planning.reuse import reuse_of
+from magpie_hf.planning.reuse import Reuse, reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
 from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.speeds import Clock, Speed, replay
-from magpie_hf.planning.workload import Request, loads_of
+from magpie_hf.planning.workload import Request, assumed, loads_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
@@ -102,7 +103,9 @@ def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
     )
     known = sized(KNOWN_MODELS[1].repository, None)
     two, four = (cache_of(known, [gpu_named("h100")] * count, Placing()) for count in (2, 4))
-    assert two == pytest.approx(2 * (0.9 * 85.03 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01)
+    assert two == pytest.approx(
+        2 * (0.9 * 85.03 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01
+    )
     assert four == pytest.approx(2 * two), "two engines side by side"
 
 
@@ -310,6 +313,45 @@ def test_a_measurement_foresees_what_larger_bounds_cut(answers: Answers, tmp_pat
         cut = sum(shard["reasons"].get("length", 0) for shard in shards) / (LAWFUL * recipe.k)
         assert abs(one.truncated - cut) < 0.05, (one, cut, estimates.laws[1])
         assert len(made["algebra"]["train_sft"]) == pytest.approx(one.rows, rel=0.15)
+
+
+def test_what_is_left_in_a_folder_is_planned_by_what_its_rows_show(answers: Answers, tmp_path: Path) -> None:
+    """Of 60 problems, built without any measurement, to 90 with a larger bound."""
+    engine = FakeEngine(answers.model, Lawful(answers.model))
+    small = lawful_recipe(engine, 110, seed=1)
+    (domain,) = small.domains
+    small = replace(small, domains=(replace(domain, count=60),))
+    build(small, tmp_path)
+    whole = replace(
+        small,
+        domains=(replace(domain, count=90, candidate=replace(domain.candidate, max_tokens=440)),),
+    )
+    outline = outline_of(whole)
+    before = assumed(outline)
+    assert seen_in(tmp_path, Reuse()) is None, "nothing is kept"
+    kept = reuse_of(outline, tmp_path)
+    seen = seen_in(tmp_path, kept)
+    assert seen is not None
+    assert len(seen.lengths) == 60
+    estimates = refined(outline, before, seen)
+    law, cut = Lawful(answers.model).law, sum(one.truncated for of in seen.lengths for one in of)
+    assert estimates.laws[1].truncated(110) == pytest.approx(cut / 180, abs=0.05)
+    assert estimates.laws[1].median == pytest.approx(law.median, rel=0.3), (cut, estimates.laws[1])
+    assert before.laws[1].median > 4 * law.median, "what was assumed is far off"
+    accepted, filtered = seen.yields["algebra"]
+    assert estimates.shares["algebra"].mid == pytest.approx(accepted / filtered, abs=0.03)
+    assert any("in this folder were accepted" in words for words in estimates.words)
+    left = {load.stage: load for load in left_of(outline, estimates, kept)}
+    loads = {load.stage: load for load in loads_of(outline, estimates)}
+    assert left["candidates"].requests.mid == 30 * whole.k + cut
+    assert loads["candidates"].requests.mid == 90 * whole.k
+    engine.reply.requests.clear()
+    build(whole, tmp_path)
+    assert engine.reply.asked(CANDIDATES) == left["candidates"].requests.mid
+    asked = engine.reply.asked(PROBLEMS)
+    assert left["instruct"].requests.low <= asked <= 1.5 * left["instruct"].requests.high
+    done = reuse_of(outline, tmp_path)
+    assert all(load.requests.mid == 0 for load in left_of(outline, estimates, done)), "nothing is left"
 
 
 def test_a_law_is_found_through_a_bound() -> None:
