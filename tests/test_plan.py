@@ -192,6 +192,11 @@ def test_a_model_that_nobody_can_be_asked_about_is_planned_without_its_size(
     said = capsys.readouterr().out
     assert "the size of somebody/something is not known: " in said
     assert "time     not known" in said
+    assert "whether somebody/something thinks first is not known" in " ".join(said.split())
+    plan = planned(capsys, "--model", "somebody/something", "--gpu", "H100")
+    low, likely, high = next(one["tokens"] for one in plan["stages"] if one["stage"] == "candidates")
+    assert high / likely > 3 > likely / low, "a solver that thinks writes six times the tokens"
+    assert plan["machines"][0]["hours"] is None
 
 
 def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:

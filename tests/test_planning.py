@@ -32,12 +32,13 @@ from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import asking, sizes
 from magpie_hf.planning.bounds import bounds_of
+from magpie_hf.planning.comparison import outcome_line
 from magpie_hf.planning.finished import left_of, refined, seen_in
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
 from magpie_hf.planning.machines import Placing, cache_of
 from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
 from magpie_hf.planning.measurements import measured_estimates, read_measured
-from magpie_hf.planning.outcome import Keeping, outcome_of
+from magpie_hf.planning.outcome import Compared, Keeping, Outcome, outcome_of
 from magpie_hf.planning.outline import Cutting, Outline
 from magpie_hf.planning.reuse import Reuse, reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
@@ -421,6 +422,30 @@ def test_a_plan_and_its_outcome_are_kept_and_summed_over_commands(answers: Answe
     kept.write_text(kept.read_text().replace("20.0", '"soon"'))
     with pytest.raises(BadInput, match=r"plan.json is not a valid plan \(TypeError\('soon'\)\); remove it"):
         outcome_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("samples", "instruct", "candidates", "why"),
+    [
+        (20, 1e4, 17.6e6, ", because a row of candidates took 4.2 times the planned tokens"),
+        (100, 2e7, 4.2e6, ", because instruct had 5.0 times the planned rows"),
+        (21, 1.1e4, 4.3e6, ""),
+    ],
+)
+def test_what_came_otherwise_than_planned_is_explained(
+    samples: int, instruct: float, candidates: float, why: str
+) -> None:
+    numbers = (
+        Compared("problems algebra", "rows", 10, 10),
+        Compared("samples algebra", "rows", 20, samples),
+        Compared("tokens instruct", "tokens", 1e4 if instruct < 2e7 else 4e6, instruct),
+        Compared("tokens candidates", "tokens", 4.2e6, candidates),
+    )
+    assert outcome_line(Outcome(True, 1, numbers)).partition(" tokens")[2] == why
+    unfinished = replace(
+        Outcome(False, 1, numbers[:3]), numbers=(*numbers[:2], replace(numbers[3], actual=1e6))
+    )
+    assert "because" not in outcome_line(unfinished), "it is not over"
 
 
 def test_a_plan_that_cannot_be_written_harms_no_view(
