@@ -27,6 +27,7 @@ MAX_PROBLEM_TOKENS = 1024
 MAX_RESPONSE_TOKENS = 4096
 REASONING_TOKENS = 16_384  # of a reasoning model's answer: 4,096 truncate about 63 % of them
 HEADROOM = 1024  # tokens of a prompt besides problem and answer: system text, instruction, rubric
+TAGGER_TOKENS = 2304  # of the tagger's prompt besides the problem, about 1,500, and of its answer
 STEPS = ("response", "candidate")  # the samplings of a domain that are the solver's
 REASONING = "reasoning model"  # where a bound of REASONING_TOKENS comes from
 COLD = 0.2  # the temperature at which a second answer is not always the first one's words
@@ -271,3 +272,13 @@ def _sampled_as(
             sampling, origins["max_tokens"] = replace(sampling, max_tokens=bound), REASONING
         domain = domain.with_origins(step, origins).with_step(step, sampling)
     return domain
+
+
+def longest_request(domains: Iterable[Domain], doublings: int) -> int:
+    """Tokens of the longest request with its answer, where bounds are doubled so often."""
+
+    def of(domain: Domain) -> int:
+        answer = max(domain.response.max_tokens, domain.candidate.max_tokens) << doublings
+        return domain.instruction.max_tokens + max(HEADROOM + answer, TAGGER_TOKENS)
+
+    return max(map(of, domains))

@@ -22,7 +22,7 @@ from magpie_hf.engines.vllm.arguments import keywords, read_arguments
 from magpie_hf.models.gpus import GPUS
 from magpie_hf.models.parallel import Need
 from magpie_hf.models.shapes import SHAPES
-from magpie_hf.planning.inputs import Size
+from magpie_hf.planning.sizes import Size
 from magpie_hf.planning.speeds import EFFICIENCIES, speed_on
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge

@@ -22,7 +22,7 @@ from magpie_hf.engines.served.wire import completion_body
 from magpie_hf.engines.vllm.engine import _params
 from magpie_hf.models.generation import VALUES, answer_sampling, is_reasoning
 from magpie_hf.models.known import KNOWN_MODELS
-from magpie_hf.planning import inputs
+from magpie_hf.planning import asking
 
 ALGEBRA = DOMAINS["algebra"]
 COLD, CANDIDATE = ALGEBRA.response, ALGEBRA.candidate
@@ -344,7 +344,7 @@ def test_the_plan_of_a_folder_reads_its_small_files(
 def test_a_plan_without_the_network_says_that_the_sampling_is_not_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inputs, "PATIENCE", 0.5)
+    monkeypatch.setattr(asking, "PATIENCE", 0.5)
     monkeypatch.chdir(tmp_path)
     assert main(["plan", "--model", "nobody/nothing"]) == OK
     said = capsys.readouterr().out

@@ -29,7 +29,7 @@ from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import measure as measuring
 from magpie_hf.planning import plan as planning
-from magpie_hf.planning.inputs import sized
+from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.speeds import Speed
 
 GUIDE = pages.DOCS / "guide.md"

@@ -114,7 +114,7 @@ def test_the_line_says_what_was_chosen_and_why() -> None:
     )
     assert (
         str(laid_out(1, "H100 80 GB", 1))
-        == "1 x H100 80 GB: one GPU an engine, with room for only 2 full-length sequences at once beside 66"
+        == "1 x H100 80 GB: one GPU an engine, with room for only 4 full-length sequences at once beside 66"
         " GB of weights"
     )
     assert str(laid_out(2, "H100 80 GB", 5)).endswith("; 1 GPU stays idle")
@@ -174,15 +174,15 @@ def test_a_model_that_does_not_fit_is_bad_input_with_what_would() -> None:
     assert (
         str(error.value)
         == "model 3 (nvidia/DeepSeek-R1-0528-FP4) needs about 403 GB for its weights, 3 GB a GPU to work in"
-        " and 0.4 GB a request, and 4 x H100 80 GB leave it 288 GB; nothing was downloaded: it would fit 8"
-        " of these GPUs or 4 x H200 141 GB, else use a smaller model"
+        " and 0.4 GB a request of 6,144 tokens, and 4 x H100 80 GB leave it 306 GB; nothing was downloaded:"
+        " it would fit 8 of these GPUs or 4 x H200 141 GB, else use a smaller model"
     )
     with pytest.raises(
         BadInput,
-        match=r"4 x H100 80 GB leave it 72 GB at tensor parallel size 1; .* it would fit 4 of these GPUs",
+        match=r"4 x H100 80 GB leave it 77 GB at tensor parallel size 1; .* it would fit 2 of these GPUs",
     ):
         laid_out(2, "H100 80 GB", 4, tensor=1)
-    with pytest.raises(BadInput, match="leave it 72 GB for each of 4 engines"):
+    with pytest.raises(BadInput, match="leave it 77 GB for each of 4 engines"):
         laid_out(2, "H100 80 GB", 4, data=4)
     with pytest.raises(BadInput, match="it would fit no single machine, else use a smaller model"):
         choose(Need("a giant", 9999), [H100])
@@ -284,8 +284,8 @@ def test_a_known_model_is_placed_before_the_hub_is_asked(machine: Machine) -> No
     assert device.check_device(name) is False
     assert (device.place(Model(name, "r")).tensor, device.place(Model(name, "r")).data) == (2, 2)
     assert device.place(Model(name, "r", dtype="float32")).tensor == 4, "twice as wide"
-    machine.gpus = [NAMED["A100 40 GB"]] * 2
-    with pytest.raises(BadInput, match=r"2 x A100 40 GB leave it 72 GB.*nothing was downloaded"):
+    machine.gpus = [NAMED["V100 32 GB"]] * 2
+    with pytest.raises(BadInput, match=r"2 x V100 32 GB leave it 61 GB.*nothing was downloaded"):
         device.check_device(name, None, None)
     scorer = known("Qwen/Qwen2.5-Math-RM-72B")
     assert scorer is not None

@@ -26,19 +26,25 @@ from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
+from magpie_hf.models.gpu_names import gpu_named
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning import inputs
-from magpie_hf.planning.inputs import Cutting, Outline, gpu_named, sized
+from magpie_hf.planning import asking, sizes
+from magpie_hf.planning.bounds import bounds_of
+from magpie_hf.planning.comparison import outcome_line
+from magpie_hf.planning.finished import left_of, refined, seen_in
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
+from magpie_hf.planning.machines import Placing, cache_of
 from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
 from magpie_hf.planning.measurements import measured_estimates, read_measured
-from magpie_hf.planning.outcome import Keeping, outcome_of
-from magpie_hf.planning.plan import Placing, cache_of
+from magpie_hf.planning.outcome import Compared, Keeping, Outcome, outcome_of
+from magpie_hf.planning.outline import Cutting, Outline
+from magpie_hf.planning.reuse import Reuse, reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
+from magpie_hf.planning.sizes import sized
 from magpie_hf.planning.speeds import Clock, Speed, replay
-from magpie_hf.planning.workload import Request, bounds_of, loads_of, reuse_of
+from magpie_hf.planning.workload import Request, assumed, loads_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
@@ -98,7 +104,9 @@ def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
     )
     known = sized(KNOWN_MODELS[1].repository, None)
     two, four = (cache_of(known, [gpu_named("h100")] * count, Placing()) for count in (2, 4))
-    assert two == pytest.approx(2 * (0.9 * 80 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01)
+    assert two == pytest.approx(
+        2 * (0.9 * 85.03 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01
+    )
     assert four == pytest.approx(2 * two), "two engines side by side"
 
 
@@ -308,6 +316,45 @@ def test_a_measurement_foresees_what_larger_bounds_cut(answers: Answers, tmp_pat
         assert len(made["algebra"]["train_sft"]) == pytest.approx(one.rows, rel=0.15)
 
 
+def test_what_is_left_in_a_folder_is_planned_by_what_its_rows_show(answers: Answers, tmp_path: Path) -> None:
+    """Of 60 problems, built without any measurement, to 90 with a larger bound."""
+    engine = FakeEngine(answers.model, Lawful(answers.model))
+    small = lawful_recipe(engine, 110, seed=1)
+    (domain,) = small.domains
+    small = replace(small, domains=(replace(domain, count=60),))
+    build(small, tmp_path)
+    whole = replace(
+        small,
+        domains=(replace(domain, count=90, candidate=replace(domain.candidate, max_tokens=440)),),
+    )
+    outline = outline_of(whole)
+    before = assumed(outline)
+    assert seen_in(tmp_path, Reuse()) is None, "nothing is kept"
+    kept = reuse_of(outline, tmp_path)
+    seen = seen_in(tmp_path, kept)
+    assert seen is not None
+    assert len(seen.lengths) == 60
+    estimates = refined(outline, before, seen)
+    law, cut = Lawful(answers.model).law, sum(one.truncated for of in seen.lengths for one in of)
+    assert estimates.laws[1].truncated(110) == pytest.approx(cut / 180, abs=0.05)
+    assert estimates.laws[1].median == pytest.approx(law.median, rel=0.3), (cut, estimates.laws[1])
+    assert before.laws[1].median > 4 * law.median, "what was assumed is far off"
+    accepted, filtered = seen.yields["algebra"]
+    assert estimates.shares["algebra"].mid == pytest.approx(accepted / filtered, abs=0.03)
+    assert any("in this folder were accepted" in words for words in estimates.words)
+    left = {load.stage: load for load in left_of(outline, estimates, kept)}
+    loads = {load.stage: load for load in loads_of(outline, estimates)}
+    assert left["candidates"].requests.mid == 30 * whole.k + cut
+    assert loads["candidates"].requests.mid == 90 * whole.k
+    engine.reply.requests.clear()
+    build(whole, tmp_path)
+    assert engine.reply.asked(CANDIDATES) == left["candidates"].requests.mid
+    asked = engine.reply.asked(PROBLEMS)
+    assert left["instruct"].requests.low <= asked <= 1.5 * left["instruct"].requests.high
+    done = reuse_of(outline, tmp_path)
+    assert all(load.requests.mid == 0 for load in left_of(outline, estimates, done)), "nothing is left"
+
+
 def test_a_law_is_found_through_a_bound() -> None:
     """Exact quantiles, of which a bound shows the lower part; a bound below all of them shows the share."""
     law = Law(900, 0.8)
@@ -377,6 +424,30 @@ def test_a_plan_and_its_outcome_are_kept_and_summed_over_commands(answers: Answe
         outcome_of(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("samples", "instruct", "candidates", "why"),
+    [
+        (20, 1e4, 17.6e6, ", because a row of candidates took 4.2 times the planned tokens"),
+        (100, 2e7, 4.2e6, ", because instruct had 5.0 times the planned rows"),
+        (21, 1.1e4, 4.3e6, ""),
+    ],
+)
+def test_what_came_otherwise_than_planned_is_explained(
+    samples: int, instruct: float, candidates: float, why: str
+) -> None:
+    numbers = (
+        Compared("problems algebra", "rows", 10, 10),
+        Compared("samples algebra", "rows", 20, samples),
+        Compared("tokens instruct", "tokens", 1e4 if instruct < 2e7 else 4e6, instruct),
+        Compared("tokens candidates", "tokens", 4.2e6, candidates),
+    )
+    assert outcome_line(Outcome(True, 1, numbers)).partition(" tokens")[2] == why
+    unfinished = replace(
+        Outcome(False, 1, numbers[:3]), numbers=(*numbers[:2], replace(numbers[3], actual=1e6))
+    )
+    assert "because" not in outcome_line(unfinished), "it is not over"
+
+
 def test_a_plan_that_cannot_be_written_harms_no_view(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -398,8 +469,8 @@ def test_a_plan_that_cannot_be_written_harms_no_view(
 
 def test_a_hub_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answering = threading.Event()
-    monkeypatch.setattr(inputs, "PATIENCE", 0.05)
-    monkeypatch.setattr(inputs, "weights_gigabytes", lambda model: answering.wait(30))
+    monkeypatch.setattr(asking, "PATIENCE", 0.05)
+    monkeypatch.setattr(sizes, "weights_gigabytes", lambda model: answering.wait(30))
     found = sized("somebody/something", None)
     answering.set()
     assert (found.size, found.why) == (None, "the Hub did not answer within 0 seconds")
@@ -412,14 +483,14 @@ def test_a_look_up_that_is_not_waited_for_leaves_the_connections_of_others_open(
     from huggingface_hub.utils import http_backoff
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(inputs, "PATIENCE", 0.3)
+    monkeypatch.setattr(asking, "PATIENCE", 0.3)
     monkeypatch.setattr(
-        inputs, "weights_gigabytes", lambda model: http_backoff("GET", "http://127.0.0.1:9/nothing")
+        sizes, "weights_gigabytes", lambda model: http_backoff("GET", "http://127.0.0.1:9/nothing")
     )
     before = set(threading.enumerate())
     sized("somebody/something", None)
     shared = get_session()
-    (looking,) = (one for one in threading.enumerate() if one.name == inputs.LOOKING and one not in before)
+    (looking,) = (one for one in threading.enumerate() if one.name == asking.LOOKING and one not in before)
     looking.join(5)  # at its next try, a second after the first
     assert not looking.is_alive()
     assert not shared.is_closed

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from magpie_hf import BadInput
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.models.gpus import GPUS
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import CONTEXT, SEQUENCES, Need, as_given, choose, need_of
-from magpie_hf.models.quantised import SMALLER, parameters, quantised
+from magpie_hf.models.quantised import SMALLER, active, parameters, quantised
 from magpie_hf.models.shapes import SHAPES
-from magpie_hf.planning.inputs import sized
+from magpie_hf.planning.sizes import Size, sized
 from magpie_hf.text.language import translated, use
 
 NAMED = {gpu.name: gpu for gpu in GPUS}
@@ -77,6 +78,75 @@ def test_what_is_not_known_is_not_guessed(config: dict[str, object]) -> None:
     assert quantised(config) is None
 
 
+@pytest.mark.parametrize(
+    ("whole", "used", "config"),
+    [  # the makers' figures: DeepSeek-R1, Qwen3-30B-A3B, gpt-oss-120b, Mixtral-8x7B; and one that is dense
+        (
+            671,
+            37,
+            {
+                "num_hidden_layers": 61,
+                "first_k_dense_replace": 3,
+                "n_routed_experts": 256,
+                "num_experts_per_tok": 8,
+                "hidden_size": 7168,
+                "moe_intermediate_size": 2048,
+            },
+        ),
+        (
+            30.5,
+            3.3,
+            {
+                "num_hidden_layers": 48,
+                "num_experts": 128,
+                "num_experts_per_tok": 8,
+                "decoder_sparse_step": 1,
+                "hidden_size": 2048,
+                "intermediate_size": 6144,
+                "moe_intermediate_size": 768,
+            },
+        ),
+        (
+            117,
+            5.1,
+            {
+                "num_hidden_layers": 36,
+                "num_local_experts": 128,
+                "num_experts_per_tok": 4,
+                "hidden_size": 2880,
+                "intermediate_size": 2880,
+            },
+        ),
+        (
+            46.7,
+            12.9,
+            {
+                "num_hidden_layers": 32,
+                "num_local_experts": 8,
+                "num_experts_per_tok": 2,
+                "hidden_size": 4096,
+                "intermediate_size": 14336,
+            },
+        ),
+        (32.8, 32.8, QWEN_32B),
+    ],
+)
+def test_a_token_uses_the_chosen_experts_alone(whole: float, used: float, config: dict[str, int]) -> None:
+    assert active(whole, config) == pytest.approx(used, abs=0.9)  # with the embeddings
+
+
+def test_fewer_bits_are_multiplied_faster_where_the_gpu_can() -> None:
+    for said, times in (({"quant_method": "fp8"}, (1, 2, 2)), (AWQ, (1, 1, 1))):
+        found = quantised({"quantization_config": said})
+        assert found is not None
+        size = Size(1, Need("m", 1), found.multiplied)
+        gpus = (NAMED["A100 80 GB"], NAMED["H100 80 GB"], NAMED["B200 180 GB"])
+        assert tuple(map(size.times, gpus)) == times
+    nvfp4 = sized(KNOWN_MODELS[3].repository, None).size
+    assert nvfp4 is not None
+    assert [nvfp4.times(NAMED[name]) for name in ("H100 80 GB", "B200 180 GB")] == [1, 4]
+
+
 def test_parameters_are_those_of_the_published_models() -> None:
     """Sizes and parameters of the Qwen2.5-32B repositories on the Hub, in GB and billions."""
     assert parameters(19.33, QWEN_32B | {"quantization_config": AWQ}) == pytest.approx(32.8, rel=0.02)
@@ -103,12 +173,10 @@ def test_an_awq_32b_fits_one_small_gpu_with_the_options_that_are_named(
         "none",
         "--json",
     ]
-    assert main(words) == 0
-    (machine,) = json.loads(capsys.readouterr().out)["machines"]
-    why = machine["fits"][0]["why"]
-    assert machine["hours"] is None
+    assert main(words) == BAD_INPUT
+    why = capsys.readouterr().err
     (named,) = re.findall(r"it would fit 1 x RTX 4090 24 GB \((--.*?)\)", why)
-    assert "--max-model-len 7424" in named
+    assert "--max-model-len 10240" in named
     assert main([*words, *named.split()]) == 0
     (machine,) = json.loads(capsys.readouterr().out)["machines"]
     assert machine["fits"][0]["sequences"] == 1
@@ -145,6 +213,10 @@ def test_arguments_change_what_a_model_needs(awq: Path) -> None:
     assert as_given(need, tight).overhead < need.overhead
     assert as_given(need, (tight[0], ("max_num_batched_tokens", "8192"))).overhead == need.overhead
     assert as_given(need, (), 4096).context == 4096 < need.context == CONTEXT
+    asked = as_given(need, (), asked=30_000)
+    assert (asked.request, asked.context) == (30_000, CONTEXT), "long requests are rare"
+    assert as_given(need, (), 8192, 30_000).request == 8192
+    assert as_given(need, (), asked=3000).context == 3000
     large = NAMED["H100 80 GB"]
     assert as_given(replace(need, weights=30), (), 1024).sequences(1, large) == SEQUENCES
     found = sized(str(awq), None, (("kv_cache_dtype", '"fp8"'),))

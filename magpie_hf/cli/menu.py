@@ -25,7 +25,7 @@ from magpie_hf.text.numbers import scaled as shortened
 from magpie_hf.text.terminal import encodable, is_terminal
 
 if TYPE_CHECKING:
-    from magpie_hf.planning.workload import Bound
+    from magpie_hf.planning.bounds import Bound
 
 SCALES = (0.1, 0.5, 1.0, 2.0)
 # Reasoning models answer well and write poor problems, so an instruct model writes; both are about 66 GB.

@@ -2,7 +2,7 @@
 
 Not here: the GPUs of this machine.
 
-Memory is in gigabytes of 10^9 bytes, as vendors state it; CUDA reports slightly more for every GPU below.
+Memory is in gigabytes of 10^9 bytes, as CUDA reports it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Need:
 
     Without a shape, neither heads nor cache are counted. overhead: gigabytes on each GPU beside weights and
     cache. longest: the bound on the context, None for the model's own. wide: whether the weights have 16 bits
-    or more. smaller: models of the same kind, with their weights.
+    or more. smaller: models of the same kind, with their weights. asked: tokens of the longest request, None
+    where that is not known.
     """
 
     title: str
@@ -53,10 +54,18 @@ class Need:
     longest: int | None = None
     wide: bool = True
     smaller: tuple[tuple[str, float], ...] = ()
+    asked: int | None = None
+
+    @property
+    def request(self) -> int:
+        """Tokens of the longest request, for which vLLM must have room before it starts."""
+        asked = self.asked or CONTEXT
+        return min(asked, (self.shape and self.shape.longest) or asked, self.longest or asked)
 
     @property
     def context(self) -> int:
-        return min(CONTEXT, (self.shape and self.shape.longest) or CONTEXT, self.longest or CONTEXT)
+        """Tokens of a sequence, by which a comfortable cache counts: few requests reach a large bound."""
+        return min(CONTEXT, self.request)
 
     def cache(self, sequences: int = SEQUENCES, tensor: int = 1) -> float:
         """Gigabytes of cache on each of `tensor` GPUs for this many full-length sequences at once."""
@@ -69,11 +78,25 @@ class Need:
     def refusal(self, tensor: int) -> str | None:
         return self.shape.refusal(tensor) if self.shape else None
 
+    def free(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> float:
+        """Gigabytes of each GPU that are left for the cache; below 0 where the weights do not fit."""
+        return utilization * gpu.gigabytes - self.weights / tensor - self.overhead
+
+    def of_request(self, tensor: int = 1) -> float:
+        """Gigabytes of cache on each of `tensor` GPUs for the longest request."""
+        return self.shape.cache_gigabytes(self.request, tensor, self.value_bytes) if self.shape else 0.0
+
+    def requests(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> int:
+        """How many of the longest requests fit at once; 0 where the model does not fit."""
+        free, one = self.free(tensor, gpu, utilization), self.of_request(tensor)
+        return max(0, int(free / one if one else (SEQUENCES if free > 0 else 0)))
+
     def sequences(self, tensor: int, gpu: Gpu, utilization: float = UTILIZATION) -> int:
-        """How many full-length sequences fit at once, at most SEQUENCES; 0 where the model does not fit."""
-        free = utilization * gpu.gigabytes - self.weights / tensor - self.overhead
-        one = self.cache(1, tensor)
-        return max(0, int(min(SEQUENCES, free / one if one else (SEQUENCES if free > 0 else 0))))
+        """How many sequences fit at once, at most SEQUENCES; 0 where the model or a request does not fit."""
+        free, one = self.free(tensor, gpu, utilization), self.cache(1, tensor)
+        if not self.requests(tensor, gpu, utilization):
+            return 0
+        return max(0, int(min(SEQUENCES, free / one if one else SEQUENCES)))
 
 
 def need_of(info: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Need:
@@ -93,8 +116,15 @@ def need_of(info: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Nee
     )
 
 
-def as_given(need: Need, settings: Sequence[tuple[str, str]], longest: int | None = None) -> Need:
-    """What a model needs with vLLM's own arguments, as names and JSON, and with a bound on its context."""
+def as_given(
+    need: Need,
+    settings: Sequence[tuple[str, str]],
+    longest: int | None = None,
+    asked: int | None = None,
+) -> Need:
+    """What a model needs with vLLM's own arguments, as names and JSON, with a bound on its context, and with
+    the tokens of the longest request.
+    """
     given = dict(settings)
     batch = given.get("max_num_batched_tokens", "")
     tight = given.get("enforce_eager") == "true" and batch.isdecimal() and int(batch) <= TIGHT_BATCH
@@ -104,6 +134,7 @@ def as_given(need: Need, settings: Sequence[tuple[str, str]], longest: int | Non
         overhead=TIGHT_OVERHEAD if tight else need.overhead,
         value_bytes=1 if small else need.value_bytes,
         longest=longest,
+        asked=asked,
     )
 
 
@@ -122,8 +153,9 @@ class Parallelism:
 def sizes(need: Need, gpu: Gpu, most: int = NODE, utilization: float = UTILIZATION) -> dict[int, int]:
     """The tensor-parallel sizes up to `most` that fit, with the full-length sequences that each has room for.
 
-    Empty where none fits.
+    Empty where none fits. A model is not split over slices of GPUs.
     """
+    most = 1 if gpu.is_slice else most
     split = [tensor for tensor in range(1, most + 1) if need.refusal(tensor) is None]
     return {tensor: sequences for tensor in split if (sequences := need.sequences(tensor, gpu, utilization))}
 
@@ -182,22 +214,23 @@ def _check_given(need: Need, count: int, tensor: int | None, data: int | None) -
 def _too_large(
     need: Need, gpus: Sequence[Gpu], gpu: Gpu, utilization: float, tensor: int | None, data: int | None
 ) -> str:
-    over = tensor or len(gpus) // (data or 1)
+    over = 1 if gpu.is_slice else tensor or len(gpus) // (data or 1)
     more = next((size for size in sizes(need, gpu, 2 * NODE, utilization) if size > over), None)
     smallest: dict[int, Gpu] = {}  # by the number of GPUs needed
     for other in sorted(GPUS, key=lambda one: one.gigabytes):
         smallest.setdefault(min(sizes(need, other), default=0), other)
     within = _tight(need, gpu, over)
-    ways = [f"{_machine(gpus)} ({within})"] if within else []
+    shorter = _shorter(need, gpu, over, utilization)
+    ways = [f"{_machine(gpus)} ({way})" for way in (shorter or within,) if way]
     ways += [f"{more} of these GPUs"] if more else []
     ways += [f"{found} x {other.name}" for found, other in smallest.items() if found and found != more]
     given = f" at tensor parallel size {tensor}" if tensor else f" for each of {data} engines" if data else ""
     has = f"{_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}"
     return (
         f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {need.overhead:g} GB a GPU to"
-        f" work in and {need.cache(1):.1f} GB a request, and {has}; nothing was downloaded: it would fit"
-        f" {' or '.join(ways) or 'no single machine'}, else use a smaller model"
-        f"{_smaller(need, gpu, over, utilization)}"
+        f" work in and {need.of_request():.1f} GB a request of {need.request:,} tokens, and {has}; nothing"
+        f" was downloaded: it would fit {' or '.join(ways) or 'no single machine'}, else use a smaller"
+        f" model{_smaller(need, gpu, over, utilization)}"
     )
 
 
@@ -218,6 +251,17 @@ def _smaller(need: Need, gpu: Gpu, over: int, utilization: float) -> str:
     return f": {', '.join(fitting)}" if fitting else ""
 
 
+def _shorter(need: Need, gpu: Gpu, over: int, utilization: float) -> str:
+    """The bound on the context with which a model fits that has no room for its longest request."""
+    most = 1 if gpu.is_slice else over
+    split = [tensor for tensor in range(1, most + 1) if need.refusal(tensor) is None]
+    if not need.shape or not split:
+        return ""
+    token = need.of_request(max(split)) / need.request
+    context = int(need.free(max(split), gpu, utilization) / token) // 256 * 256
+    return f"--max-model-len {context}" if LEAST_CONTEXT <= context < need.request else ""
+
+
 def _tight(need: Need, gpu: Gpu, over: int) -> str:
     """The options with which a model just fits, with the longest context left; "" where it does not."""
     split = [tensor for tensor in range(1, over + 1) if need.refusal(tensor) is None]
@@ -226,7 +270,7 @@ def _tight(need: Need, gpu: Gpu, over: int) -> str:
     tensor = max(split)
     free = TIGHT_UTILIZATION * gpu.gigabytes - need.weights / tensor - TIGHT_OVERHEAD
     token = need.shape.cache_gigabytes(CONTEXT, tensor, need.value_bytes) / CONTEXT
-    context = min(int(free / token) // 256 * 256, need.shape.longest or CONTEXT)
+    context = min(int(free / token) // 256 * 256, need.request)
     if context < LEAST_CONTEXT:
         return ""
     return (

@@ -18,11 +18,15 @@ INT4_SHARE = 0.3  # of the bytes of 16-bit weights: 4.16 bits, and embeddings th
 
 @dataclass(frozen=True)
 class Quantised:
-    """How weights are quantised: the method that the config names, bits a parameter, and whether as int4."""
+    """How weights are quantised: the method that the config names, bits a parameter, and whether as int4.
+
+    multiplied: bits in which a GPU that can multiplies them; integers alone are widened to 16 first.
+    """
 
     method: str
     bits: float
     int4: bool = False
+    multiplied: int = 16
 
 
 def quantised(config: Mapping[str, Any]) -> Quantised | None:
@@ -47,8 +51,9 @@ def quantised(config: Mapping[str, Any]) -> Quantised | None:
         return None
     is_float = "FP4" in algorithm or "fp4" in method or weights.get("type") == "float"
     if bits == 4 and is_float:
-        return Quantised(method, NVFP4)
-    return Quantised(method, BITS[bits], bits == 4 and method != "bitsandbytes")
+        return Quantised(method, NVFP4, multiplied=4)
+    is_float |= "fp8" in method or "FP8" in algorithm
+    return Quantised(method, BITS[bits], bits == 4 and method != "bitsandbytes", 8 if is_float else 16)
 
 
 def parameters(gigabytes: float, config: Mapping[str, Any]) -> float:
@@ -62,6 +67,23 @@ def parameters(gigabytes: float, config: Mapping[str, Any]) -> float:
     kept = tables * (whole.get("vocab_size") or 0) * (whole.get("hidden_size") or 0) / 1e9
     kept = min(kept, gigabytes / 2)
     return kept + (gigabytes - 2 * kept) * 8 / found.bits
+
+
+def active(billions: float, config: Mapping[str, Any]) -> float:
+    """Billions of parameters that a token uses: of a mixture of experts, all but the experts not chosen."""
+    whole = {**config, **(config.get("text_config") or {})}
+
+    def first(*names: str) -> int:
+        return next((int(whole[name]) for name in names if isinstance(whole.get(name), int)), 0)
+
+    experts = first("num_experts", "n_routed_experts", "num_local_experts")
+    chosen = first("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk")
+    width = first("moe_intermediate_size", "intermediate_size")
+    layers = (first("num_hidden_layers") - first("first_k_dense_replace")) / max(
+        1, first("decoder_sparse_step")
+    )
+    idle = layers * max(0, experts - chosen) * 3 * first("hidden_size") * width / 1e9
+    return billions - idle if chosen and idle < billions else billions
 
 
 # Smaller models of the same kind as a numbered one, with gigabytes of weights, by parameters and bits: an FP8

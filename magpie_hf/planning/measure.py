@@ -26,16 +26,16 @@ from magpie_hf.engines.journal import current
 from magpie_hf.errors import BadInput, LowYield, NothingMade
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.planning.inputs import Outline
-from magpie_hf.planning.lengths import Length
+from magpie_hf.planning.finished import answers_of
 from magpie_hf.planning.measurements import MEASURED, Measured, Timing, each_of
+from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.simulation import CPU_AFTER, Work, seconds_by_phase
 from magpie_hf.planning.speeds import Speed, replay
 from magpie_hf.planning.workload import BLOCK, TAIL, Request, share_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.status import status
 from magpie_hf.stages.clean import Clean
-from magpie_hf.store.shards import ShardFolder, write_json
+from magpie_hf.store.shards import write_json
 
 CPU_STAGES = {label for labels in CPU_AFTER.values() for label in labels}
 ROUNDS = 4  # of correcting a speed: a slower engine has more requests in flight
@@ -189,35 +189,6 @@ def _pairs(outline: Outline, rows: Mapping[str, Any]) -> tuple[int, int]:
     return pairs, sum(domain.count for domain in outline.domains)
 
 
-def _answers_of(run: Path) -> tuple[tuple[tuple[Length, ...], ...], tuple[int, int]]:
-    """The lengths of the candidates of each problem; agreeing candidates of the complete ones, and these."""
-    lengths, good, complete = [], 0, 0
-    pipeline = json.loads((run / "build.json").read_text(encoding="utf-8"))["pipeline"]
-    for key, domain in pipeline.items():
-        candidates = _column(run / key / domain["answers"]["candidates"], "candidates")
-        votes = _column(run / key / domain["answers"]["verify"], "in_majority")
-        for row, answers in candidates.items():
-            lengths.append(
-                tuple(Length(one["num_tokens"], one["finish_reason"] == "length") for one in answers)
-            )
-            whole = [at for at, one in enumerate(answers) if one["reason"] is None]
-            vote = votes.get(row, [])
-            agreeing = sum(vote[at] is True for at in whole if at < len(vote))
-            complete += len(whole)
-            good += agreeing or len(whole)  # without a majority, none of them is against it
-    return tuple(lengths), (good, complete)
-
-
-def _column(folder: Path, column: str) -> dict[int, Any]:
-    """A column of a stage's finished rows, by row."""
-    shards, found = ShardFolder(folder, read_only=True), {}
-    for start, stop, file in shards.spans("arrow"):
-        if (rows := shards.rows(start, stop, file, [column])) is not None:
-            values = enumerate(rows.column(column).to_pylist(), start)
-            found.update({row: value for row, value in values if value is not None})
-    return found
-
-
 def _measured(
     outline: Outline,
     said: Mapping[str, Any],
@@ -248,7 +219,7 @@ def _measured(
     yields = {part.domain: (part.accepted, part.filtered) for part in status(run.parent).selection}
     first, last = min(one.began for one in every), max(one.ended for one in every)
     loads = sum(sum(seconds) for seconds in log.openings.values())
-    lengths, agreeing = _answers_of(run)
+    lengths, agreeing = answers_of(run)
     each = {stage: float(outline.each(stage)) for stage in outline.stages}
     each |= each_of(examples, outline, lengths)
     work = Work(examples, each, {key: share_of(*counts) for key, counts in yields.items()}, _cpu(run))

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.inputs import ANSWERS, OPINIONS, Outline
 from magpie_hf.planning.lengths import Length, fitted
+from magpie_hf.planning.outline import ANSWERS, OPINIONS, Outline
 from magpie_hf.planning.speeds import Speed
-from magpie_hf.planning.workload import Estimates, Examples, Range, Request, assumed, row_words, share_of
+from magpie_hf.planning.workload import Estimates, Examples, Request, assumed, row_words, share_range
 from magpie_hf.text.language import tr
 
 FORMAT = 2  # goes up when the file means something else
@@ -129,7 +129,7 @@ def measured_estimates(outline: Outline, measured: Measured) -> Estimates:
     default = assumed(outline)
     answers = [one for of_problem in measured.lengths for one in of_problem]
     law = fitted(answers, default.laws[1])
-    agreeing = _share(*measured.agreeing) if measured.agreeing[1] else default.agreeing
+    agreeing = share_range(*measured.agreeing) if measured.agreeing[1] else default.agreeing
     tokens = ([one.tokens for one in example] for example in measured.examples.values() if example)
     error = max(map(_relative_error, tokens), default=0.0)
     short, likely, long = (
@@ -153,10 +153,10 @@ def measured_estimates(outline: Outline, measured: Measured) -> Estimates:
     return Estimates(
         (short, likely, long),
         {**default.each, **each_of(measured.examples, outline, measured.lengths)},
-        {key: _share(*one) for key, one in counts.items()},
+        {key: share_range(*one) for key, one in counts.items()},
         (law.times(1 - error), law, law.times(1 + error)),
         agreeing,
-        _share(*measured.pairs),
+        share_range(*measured.pairs),
         (words, lengths, *row_words(outline, agreeing, measured.agreeing[1] > 0)),
     )
 
@@ -198,10 +198,3 @@ def _relative_error(values: Sequence[int]) -> float:
     mean = sum(values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
     return min(0.5, math.sqrt(variance / len(values)) / mean) if mean else 0.0
-
-
-def _share(good: int, of: int) -> Range:
-    """A share with about one standard error of it either way (Agresti and Coull)."""
-    share = share_of(good, of)
-    error = math.sqrt(share * (1 - share) / (of + 1))
-    return Range(max(0.01, share - error), share, min(1.0, share + error))

@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.measurements import read_json
+from magpie_hf.planning.outline import SAMPLING
 from magpie_hf.progress.events import Event, Planned
 from magpie_hf.run.status import Status, status
 
 LOG = logging.getLogger("magpie_hf")
 FORMAT = 1  # of run/plan.json; goes up when the file means something else
 KEPT = "plan.json"
+NEAR = (0.7, 1.4)  # actual tokens by planned ones, between which nothing needs a word
 EVERY = 2.0  # seconds between two writings of how long a build has run
 
 
@@ -104,6 +106,14 @@ class Compared:
         return self.actual / self.planned if self.planned else None
 
 
+class Far(NamedTuple):
+    """A stage with its rows, and the tokens of one, as shares of the planned ones."""
+
+    stage: str
+    rows: float
+    length: float
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A plan compared with its build.
@@ -114,6 +124,19 @@ class Outcome:
     finished: bool
     sessions: int
     numbers: tuple[Compared, ...]
+
+    def farthest(self) -> Far | None:
+        """The stage whose tokens are farthest from the planned ones; None where all of them are near."""
+        tokens = [one for one in self.numbers if one.unit == "tokens" and one.planned]
+        planned, actual = sum(one.planned for one in tokens), sum(one.actual for one in tokens)
+        if not actual or NEAR[0] <= actual / planned <= NEAR[1] or (actual < planned and not self.finished):
+            return None
+        one = max(tokens, key=lambda one: abs(one.actual - one.planned))
+        stage = one.what.partition(" ")[2]
+        kind = "samples " if stage in SAMPLING else "problems "
+        rows = [of for of in self.numbers if of.what.startswith(kind)]
+        ratio = sum(of.actual for of in rows) / max(1e-9, sum(of.planned for of in rows))
+        return Far(stage, ratio, one.actual / one.planned / ratio) if ratio else None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from magpie_hf.domains import MOST_ROWS
-from magpie_hf.planning.inputs import ANSWERING, ANSWERS, SAMPLING, Cutting, Outline, Phase
+from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Cutting, Outline, Phase
+from magpie_hf.planning.reuse import Done
 from magpie_hf.planning.speeds import Clock, Speed
-from magpie_hf.planning.workload import Done, Request
+from magpie_hf.planning.workload import Request
 from magpie_hf.selection.demand import samples_needed
 
 # Requests that are simulated one by one; the rest of a larger build goes on as their second half did.

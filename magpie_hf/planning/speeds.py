@@ -16,10 +16,13 @@ from typing import NamedTuple
 
 from magpie_hf.models.gpus import Gpu
 from magpie_hf.models.parallel import UTILIZATION
-from magpie_hf.planning.inputs import FIGURES, Size
+from magpie_hf.planning.sizes import Size
 from magpie_hf.planning.workload import Request
 
 MOST_SEQUENCES = 256
+# Of a completion, what its sequence holds of the cache on average over its life, with others that began at
+# other times: half of it were all equally long, and more, as the long ones live longer.
+HELD = 0.7
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ EFFICIENCIES = (
     Efficiency(0.40, 0.65, 0.50, 0.008, 1.0),
     Efficiency(0.55, 0.80, 0.65, 0.004, 3.0),
 )
+# Of the speed that fewer bits promise, what is reached; published runs of FP8 and FP4 models have 0.1 to 0.9
+FEWER_BITS = 0.5
 START = 60.0  # seconds until an engine is open, beside its weights: compiling, CUDA graphs
 
 
@@ -84,8 +89,9 @@ def speed_on(
 
     most: None takes vLLM's own choice for the GPU.
     """
-    figures, need = FIGURES[gpu.name], size.need
-    flops, bandwidth = figures.teraflops * 1e12 * tensor, figures.terabytes * 1e12
+    need = size.need
+    faster = 1 + FEWER_BITS * (size.times(gpu) - 1)
+    flops, bandwidth = gpu.teraflops * 1e12 * tensor * faster, gpu.terabytes * 1e12
     per_token = need.shape.cache_gigabytes(1, tensor, need.value_bytes) * 1e9 if need.shape else 0.0
     free = (utilization * gpu.gigabytes - need.weights / tensor - need.overhead) * 1e9
     return Speed(
@@ -106,7 +112,7 @@ def vllms_choice(gpu: Gpu) -> int:
 
 def compute_bound_hours(size: Size, tokens: float, gpu: Gpu, count: int = 1) -> float:
     """Hours at all of the FLOP/s of `count` GPUs: no engine generates the tokens faster."""
-    return tokens * 2 * size.active * 1e9 / (FIGURES[gpu.name].teraflops * 1e12 * count) / 3600
+    return tokens * 2 * size.active * 1e9 / (gpu.teraflops * 1e12 * size.times(gpu) * count) / 3600
 
 
 # In virtual time
@@ -125,6 +131,7 @@ class Clock:
         self._running: list[tuple[float, int, Request, Callable[[], None]]] = []
         self._steps = 0.0
         self._context = 0.0
+        self._held = 0.0
 
     def after(self, seconds: float, then: Callable[[], None]) -> None:
         """Call `then` in so many seconds."""
@@ -161,11 +168,12 @@ class Clock:
         speed = self._speed
         while self._waiting and len(self._running) < speed.sequences:
             request, then = self._waiting[0]
-            if self._running and self._context + request.prompt + request.tokens > speed.cache:
+            if self._running and self._held + _held(request) > speed.cache:
                 break
             self._waiting.popleft()
             self.now += speed.prompt * request.fresh + speed.request
             self._context += request.prompt
+            self._held += _held(request)
             end = self._steps + max(1, request.tokens)
             heapq.heappush(self._running, (end, next(self._order), request, then))
 
@@ -187,8 +195,14 @@ class Clock:
         while self._running and self._running[0][0] <= self._steps + 1e-9:
             _, _, request, then = heapq.heappop(self._running)
             self._context -= request.prompt + max(1, request.tokens)
+            self._held -= _held(request)
             then()
         return False
+
+
+def _held(request: Request) -> float:
+    """Tokens of the cache that a request holds on average."""
+    return request.prompt + HELD * request.tokens
 
 
 def replay(speed: Speed, requests: Sequence[tuple[float, Request]]) -> float:

@@ -1,6 +1,6 @@
-"""A plan on the terminal: its tables, the few lines before a build, and the comparison with the build.
+"""A plan in a few lines, as a build and the menu print it before anything begins, and its warnings.
 
-Not here: the numbers (plan.py, outcome.py).
+Not here: its tables (tables.py), and its numbers (plan.py).
 """
 
 from __future__ import annotations
@@ -10,27 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magpie_hf.domains import Domain
-from magpie_hf.models.generation import OF_DOMAIN, OF_ORIGINAL
+from magpie_hf.models.generation import OF_ORIGINAL
 from magpie_hf.models.heads import known_of
 from magpie_hf.models.known import KnownModel, KnownScorer, known
 from magpie_hf.models.model import Model
-from magpie_hf.planning.plan import Plan, example_of
+from magpie_hf.planning.bounds import Bound
+from magpie_hf.planning.plan import Plan
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
-from magpie_hf.text.numbers import count, dollars, duration, gigabytes, scaled, span
-from magpie_hf.text.terminal import console, print_table
+from magpie_hf.text.numbers import count, duration, gigabytes, scaled, span
 
 if TYPE_CHECKING:
-    from magpie_hf.planning.inputs import Outline
-    from magpie_hf.planning.outcome import Outcome
+    from magpie_hf.planning.outline import Outline
 
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]], Sequence[int]]  # title, head, rows, right-aligned
 # Values of a sampling that change nothing.
 _NEUTRAL = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
 LEAST_COMPLETE = 0.5  # share of complete answers below which a plan warns
-
-
-# Before a build
 
 
 def heading(domains: Sequence[Domain], sources: Mapping[str, str], k: int, out: str) -> list[str]:
@@ -72,12 +67,20 @@ def _info(source: str) -> KnownModel | KnownScorer | None:
 def short(plan: Plan) -> Iterator[str]:
     """Work, disk and time in a few lines."""
     requests = sum(load.requests.mid for load in plan.loads)
-    tokens = (sum(load.tokens[at] for load in plan.loads) for at in range(3))
-    yield tr(
-        "work     {requests} requests, {tokens} tokens to generate",
-        requests=scaled(requests),
-        tokens=span(tokens, scaled),
-    )
+    tokens = (sum(load.tokens[at] for load in plan.left or plan.loads) for at in range(3))
+    if plan.left:
+        yield tr(
+            "work     left: {left} of {requests} requests, {tokens} tokens to generate",
+            left=scaled(sum(load.requests.mid for load in plan.left)),
+            requests=scaled(requests),
+            tokens=span(tokens, scaled),
+        )
+    else:
+        yield tr(
+            "work     {requests} requests, {tokens} tokens to generate",
+            requests=scaled(requests),
+            tokens=span(tokens, scaled),
+        )
     disk = plan.disk
     yield from answers_lines(plan)
     yield tr(
@@ -100,9 +103,7 @@ def short(plan: Plan) -> Iterator[str]:
 def answers_lines(plan: Plan) -> Iterator[str]:
     """What the bound of the answers gives, and what larger ones would, in two lines."""
     now, *larger = plan.bounds
-    bound = count(now.tokens)
-    if now.final != now.tokens:
-        bound = tr("{bound:,} (extended: {final:,})", bound=now.tokens, final=now.final)
+    bound = bounded(now)
     yield tr(
         "answers  {truncated:.0%} truncated at {bound}: {rows} SFT rows are likely",
         truncated=now.truncated,
@@ -122,19 +123,31 @@ def answers_lines(plan: Plan) -> Iterator[str]:
     yield f"{'':8} {'; '.join(parts)}"
 
 
+def bounded(bound: Bound) -> str:
+    """The bound of an answer, with the one that a truncated answer is extended to."""
+    if bound.final == bound.tokens:
+        return count(bound.tokens)
+    return tr("{bound:,} (extended: {final:,})", bound=bound.tokens, final=bound.final)
+
+
 def _time(plan: Plan) -> Iterator[str]:
-    fastest = example_of(plan.machines)
-    if plan.whole is not None and plan.left is not None:
-        yield tr("time     {whole} on this machine, as measured", whole=span(plan.whole, duration))
-        if plan.left.mid < plan.whole.mid - 1:
-            yield tr("left     {left}; the rest is done", left=span(plan.left, duration))
-    elif fastest is not None and fastest.hours is not None:
+    machine = plan.machine
+    if plan.seconds is not None and plan.seconds_left is not None:
+        yield tr("time     {whole} on this machine, as measured", whole=span(plan.seconds, duration))
+        if plan.seconds_left.mid < plan.seconds.mid - 1:
+            yield tr("left     {left}; the rest is done", left=span(plan.seconds_left, duration))
+    elif machine is not None and machine.hours is not None:
         yield tr(
-            "time     for example {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan"
-            " --measure measures it",
-            hours=span(fastest.hours.times(3600), duration),
-            count=fastest.count,
-            gpu=fastest.gpu.name,
+            "time     {hours} on {count} x {gpu}, by the vendor's figures; magpie-hf plan --measure measures"
+            " it",
+            hours=span(machine.hours.times(3600), duration),
+            count=machine.count,
+            gpu=machine.gpu.name,
+        )
+    elif any(one.hours for one in plan.machines):
+        yield tr(
+            "time     depends on the GPUs: magpie-hf plan compares some, --gpu names yours, and --measure"
+            " measures"
         )
     else:
         yield tr("time     not known; magpie-hf plan --measure measures it")
@@ -225,210 +238,3 @@ def warnings(plan: Plan) -> Iterator[str]:
                 model=model.source,
                 method=model.int4,
             )
-
-
-# The whole plan
-
-
-def show(plan: Plan) -> None:
-    """Print the whole plan on standard output."""
-    to = console()
-    for table in (_rows, _files, _stages, _sampling, _bounds, _done, _models, _machines, _duties):
-        title, head, rows, right = table(plan)
-        if rows:
-            to.print()
-            to.print(title, style="bold")
-            print_table(to, head, rows, right)
-    to.print()
-    for line in (*chat_lines(plan.outline), *short(plan), *warnings(plan), *_forbidden(plan)):
-        to.print(line)
-    to.print(tr("Assumptions:"), style="bold")
-    for words in plan.estimates.words:
-        to.print(f"- {words}")
-
-
-def _forbidden(plan: Plan) -> Iterator[str]:
-    for duty in plan.duties:
-        if duty.forbids:
-            yield tr("warning  the licence of {model} forbids: {duty}", model=duty.source, duty=duty.duty)
-
-
-def _rows(plan: Plan) -> Table:
-    named = (tr("domain"), tr("problems"), tr("samples"), tr("dropped"), tr("SFT train"), tr("SFT test"))
-    head = [*named, tr("pairs"), *([tr("RL")] if plan.outline.rl else [])]
-    head += [tr("TIR")] if plan.outline.tir else []
-    rows = []
-    for row in plan.rows:
-        more = [one for one in (row.rl, row.tir) if one is not None]
-        ranges = (row.samples, row.dropped, row.train, row.test, row.pairs, *more)
-        rows.append([row.domain, count(row.problems), *(span(one, count) for one in ranges)])
-    return tr("Rows"), head, rows, range(1, len(head))
-
-
-def _files(plan: Plan) -> Table:
-    head = [tr("domain"), *plan.rows[0].files]
-    rows = [[row.domain, *(span(one, count) for one in row.files.values())] for row in plan.rows]
-    return tr("Records in the original's files, by the ends of their names"), head, rows, range(1, len(head))
-
-
-def _bounds(plan: Plan) -> Table:
-    """What larger bounds give; the last column is empty where nothing tells the hours."""
-    named = (tr("max-tokens"), tr("extended"), tr("truncated"), tr("tokens"), tr("SFT rows"), tr("hours"))
-    rows = [
-        [
-            count(one.tokens),
-            count(one.final),
-            f"{one.truncated:.0%}",
-            scaled(one.generated),
-            count(one.rows),
-            "" if one.hours is None else duration(one.hours * 3600),
-        ]
-        for one in plan.bounds
-    ]
-    return tr("What a larger bound gives (likely values)"), named, rows, range(len(named))
-
-
-def _stages(plan: Plan) -> Table:
-    head = [tr("stage"), tr("requests"), tr("prompt tokens"), tr("tokens"), tr("model")]
-    rows = [
-        [load.stage, *(span(one, scaled) for one in (load.requests, load.prompt, load.tokens)), load.source]
-        for load in plan.loads
-    ]
-    return tr("Requests"), head, rows, (1, 2, 3)
-
-
-def _sampling(plan: Plan) -> Table:
-    names = [tr("temperature"), "top_p", "top_k", "min_p", tr("repetition penalty"), tr("max tokens")]
-    rows = [
-        [
-            translated(one.stage),
-            ", ".join(one.domains),
-            *(f"{value:g}" if value < 1000 else count(value) for value in one.values.values()),
-            "; ".join(
-                f"{translated(origin)}: {', '.join(of)}"
-                for origin, of in one.by_origin.items()
-                if origin != OF_DOMAIN
-            ),
-        ]
-        for one in plan.outline.sampling
-    ]
-    head = [tr("stage"), tr("domain"), *names, tr("values from (all others: the domain)")]
-    return tr("Sampling of the solver"), head, rows, range(2, 8)
-
-
-def _done(plan: Plan) -> Table:
-    head = [tr("domain"), tr("stage"), tr("existing rows"), tr("kept"), tr("extra requests"), tr("why")]
-    rows = [
-        [
-            one.domain,
-            one.stage,
-            count(one.rows),
-            count(one.kept),
-            count(one.asked),
-            _why(one.why, one.under_way),
-        ]
-        for one in plan.reuse.stages
-    ]
-    return tr("Already done in {folder}", folder=plan.out), head, rows, (2, 3, 4)
-
-
-def _why(why: str, under_way: int) -> str:
-    kept = tr("{count:,} requests of unfinished shards are kept, too", count=under_way) if under_way else ""
-    return "; ".join(filter(None, (why, kept)))
-
-
-def _models(plan: Plan) -> Table:
-    head = [tr("model"), tr("GPU"), tr("GPUs"), tr("max sequences"), tr("parallelism")]
-    rows = [
-        [
-            fit.source,
-            machine.gpu.name,
-            str(machine.count),
-            str(fit.sequences) if fit.sequences else tr("none"),
-            translated(fit.why),
-        ]
-        for machine in plan.machines
-        for fit in machine.fits
-    ]
-    title = tr("Memory (max sequences: full-length sequences at once; {few} are comfortable)", few=32)
-    return title, head, rows, (2, 3)
-
-
-def _machines(plan: Plan) -> Table:
-    head = [tr("GPU"), tr("GPUs"), tr("hours"), tr("US dollars"), tr("compute-bound minimum")]
-    rows = [
-        [
-            machine.gpu.name,
-            str(machine.count),
-            span(machine.hours.times(3600), duration),
-            dollars(*machine.dollars),
-            duration(machine.compute_bound * 3600),
-        ]
-        for machine in plan.machines
-        if machine.hours is not None and machine.dollars is not None and machine.compute_bound is not None
-    ]
-    title = tr(
-        "Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth;"
-        " compute-bound minimum: at 100 %)"
-    )
-    return title, head, rows, (1, 2, 3, 4)
-
-
-def _duties(plan: Plan) -> Table:
-    head = [tr("model"), tr("part"), tr("licence"), tr("what travels with the outputs")]
-    unknown = tr("not known; see --model-license")
-    rows = [
-        [
-            one.title,
-            ", ".join(map(translated, one.roles)),
-            translated(one.licence or unknown),
-            translated(one.duty or ""),
-        ]
-        for one in plan.duties
-    ]
-    return tr("Licences"), head, rows, ()
-
-
-# After a build
-
-
-def show_outcome(outcome: Outcome) -> None:
-    """Print a plan's numbers beside the actual ones."""
-    to = console()
-    word = {"rows": count, "tokens": scaled, "seconds": duration}
-    rows = [
-        [
-            _named(one.what),
-            word[one.unit](one.planned),
-            word[one.unit](one.actual),
-            "" if one.ratio is None else f"{one.ratio:.2f}",
-        ]
-        for one in outcome.numbers
-    ]
-    print_table(to, [tr("what"), tr("planned"), tr("actual"), tr("ratio")], rows, (1, 2, 3))
-    if not outcome.finished:
-        to.print(tr("the build has not finished"))
-
-
-def _named(what: str) -> str:
-    """What is compared, such as "samples algebra": its kind, and the domain or the stage."""
-    kind, _, of = what.partition(" ")
-    return f"{translated(kind)} {of}".rstrip()
-
-
-def outcome_line(outcome: Outcome) -> str:
-    """A plan's tokens and time beside the actual ones, in a line."""
-    tokens = [one for one in outcome.numbers if one.unit == "tokens"]
-    actual, planned = sum(one.actual for one in tokens), sum(one.planned for one in tokens)
-    words = [tr("{actual} of {planned} tokens", actual=scaled(actual), planned=scaled(planned))]
-    words += [
-        tr(
-            "{actual} of {planned} (ratio {ratio:.2f})",
-            actual=duration(one.actual),
-            planned=duration(one.planned),
-            ratio=one.ratio,
-        )
-        for one in outcome.numbers
-        if one.unit == "seconds" and one.ratio is not None
-    ]
-    return tr("actual vs. planned: {words}", words=", ".join(words))

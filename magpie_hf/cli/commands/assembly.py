@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from magpie_hf.cli.commands.options import engine_arguments, labelling, licence_of_data, roles
 from magpie_hf.cli.commands.own_problems import own_of
-from magpie_hf.domains import DOMAINS, HEADROOM, Domain, solver_sampling
+from magpie_hf.domains import DOMAINS, Domain, longest_request, solver_sampling
 from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import (
@@ -57,7 +57,6 @@ Runner = Literal["generate", "pooling"]
 Spec = tuple[Model, int | None, Runner]  # the int: tokens of the context; None for the model's own
 MOST = 100_000_000  # of tokens, rows, sequences, GPUs, GB and seconds
 _RATING = ("scorer", "embedder")  # roles whose engine rates texts and writes none
-TAGGER_TOKENS = 2304  # of the tagger's prompt besides the problem, about 1,500, and of its answer
 
 
 def check_engine(options: argparse.Namespace, *more: str) -> None:
@@ -280,15 +279,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     domains = solver_sampling(domains, models["solver"])
     check_drafts(options, domains)
     check_servers(options, domains)
-    context = max(
-        domain.instruction.max_tokens
-        + max(
-            HEADROOM + max(domain.response.max_tokens, domain.candidate.max_tokens) * 2**options.auto_extend,
-            TAGGER_TOKENS,
-        )
-        for domain in domains
-    )
-
+    context = longest_request(domains, options.auto_extend)
     own = own_of(options)
     if own is not None:  # a token holds a character or more
         context += max(0, own.longest - max(domain.instruction.max_tokens for domain in domains))

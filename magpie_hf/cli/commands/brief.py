@@ -14,7 +14,7 @@ from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import roles
 
 if TYPE_CHECKING:
-    from magpie_hf.planning.inputs import Outline
+    from magpie_hf.planning.outline import Outline
     from magpie_hf.planning.plan import Plan
 
 

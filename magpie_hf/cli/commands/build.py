@@ -107,8 +107,8 @@ def _build(
 
 def _report(datasets: dict[str, DatasetDict], with_rl: bool, with_tools: bool, out: Path, show: Show) -> int:
     """Print the number of rows and the outcome of the plan; returns the exit code."""
+    from magpie_hf.planning.comparison import outcome_line
     from magpie_hf.planning.outcome import outcome_of
-    from magpie_hf.planning.view import outcome_line
     from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
     from magpie_hf.stages.exports.rl import ExportRL
     from magpie_hf.stages.exports.tir import ExportTIR

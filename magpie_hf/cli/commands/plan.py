@@ -27,6 +27,7 @@ from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import number, roles
 from magpie_hf.errors import BadInput
+from magpie_hf.models.gpu_names import gpu_named
 from magpie_hf.run.status import status
 from magpie_hf.text.language import tr
 
@@ -34,8 +35,8 @@ MEASURED = 8  # problems per domain
 
 if TYPE_CHECKING:
     from magpie_hf.domains import Domain
-    from magpie_hf.planning.inputs import Outline
     from magpie_hf.planning.measurements import Measured
+    from magpie_hf.planning.outline import Outline
 
 
 def add(commands: Any) -> None:
@@ -60,7 +61,16 @@ def add(commands: Any) -> None:
     own.add_argument("--measure", nargs="?", type=whole, const=MEASURED, metavar="N", help=measuring)
     own.add_argument(
         "--gpu",
-        help='GPU to plan for, such as "H100 80 GB" (default: those here, else several common ones)',
+        help=(
+            'GPU to plan for, such as "H100 80 GB", "A100 MIG 3g.40gb" or what nvidia-smi calls it (default: '
+            "those here, else several common ones)"
+        ),
+    )
+    own.add_argument(
+        "--gpu-memory",
+        type=decimal,
+        metavar="GB",
+        help="memory of --gpu, which makes any name good (default: by its name)",
     )
     own.add_argument(
         "--gpus",
@@ -86,14 +96,17 @@ def run(options: argparse.Namespace) -> int:
     outline = outline_of(options, domains, roles(options))
     check_engine(options, "shard_size", "shards_in_flight")
     _check(options)
+    gpu = None if options.gpu is None else gpu_named(options.gpu, options.gpu_memory)
     out = out_of(options, outline, named(domains))
     if options.measure is not None:
         _measure(options, outline, domains, out, began)
-    plan = plan_of(options, outline, out, options.gpu, options.gpus, options.price)
+    plan = plan_of(options, outline, out, gpu, options.gpus, options.price)
+    if plan.refusal:
+        raise BadInput(plan.refusal)
     if options.json:
         print(json.dumps(plan.to_dict(), ensure_ascii=False, indent=2))
     else:
-        from magpie_hf.planning.view import show
+        from magpie_hf.planning.tables import show
 
         show(plan)
         for line in server_lines(options):
@@ -114,7 +127,7 @@ def _outcome(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(outcome.to_dict(), ensure_ascii=False, indent=2))
     else:
-        from magpie_hf.planning.view import show_outcome
+        from magpie_hf.planning.comparison import show_outcome
 
         show_outcome(outcome)
     return OK
@@ -132,6 +145,10 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.price is not None and not 0 <= options.price < float("inf"):
         raise BadInput(f"--price is {options.price:g}; give US dollars per GPU hour, such as 2.5")
+    if options.gpu_memory is not None and not 0 < options.gpu_memory < 10_000:
+        raise BadInput(f"--gpu-memory is {options.gpu_memory:g}; give GB of one GPU, such as 24")
+    if options.gpu_memory is not None and options.gpu is None:
+        raise BadInput(f"--gpu-memory is {options.gpu_memory:g} and --gpu is missing; give --gpu, too")
     if options.gpus is not None and options.gpus < 1:
         raise BadInput(f"--gpus is {options.gpus}; give at least 1")
     if options.gpus is not None and options.gpu is None:
@@ -145,7 +162,8 @@ def _measure(
 
     domains: those of the options, as `recipe_of` takes them.
     """
-    from magpie_hf.planning.inputs import local_gpus, said_of
+    from magpie_hf.planning.here import local_gpus
+    from magpie_hf.planning.inputs import said_of
     from magpie_hf.planning.measurements import read_measured
 
     say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)

@@ -60,11 +60,12 @@ def place(
     tensor: int | None = None,
     data: int | None = None,
     speed: Settings = (),
+    context: int | None = None,
 ) -> Parallelism:
     """The parallelism of a model on this machine's GPUs; given sizes are kept.
 
-    On a CPU it is one engine unless `data` says more. speed: as of a VLLM. Raises BadInput where the sizes do
-    not go with the model's heads, its weights or the GPUs.
+    On a CPU it is one engine unless `data` says more. speed, context: as of a VLLM. Raises
+    BadInput where the sizes do not go with the model's heads, its weights or the GPUs.
     """
     settings = (*model.settings, *speed)
     if check_device(model.name, tensor, data, utilization, settings):
@@ -82,7 +83,8 @@ def place(
         if info
         else _need(model, len(gpus) == 1 or tensor is not None)
     )
-    return choose(as_given(need, settings, model.max_length), gpus, utilization, tensor, data)
+    need = as_given(need, settings, model.max_length, context)
+    return choose(need, gpus, utilization, tensor, data)
 
 
 def local_gpus() -> tuple[Gpu, ...]:

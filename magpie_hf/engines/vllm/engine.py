@@ -185,6 +185,7 @@ class VLLM(Engine):
             self.tensor_parallel_size,
             self.data_parallel_size,
             self.speed,
+            self.context,
         )
 
     def _open(self) -> Live:
