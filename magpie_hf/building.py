@@ -27,27 +27,28 @@ from magpie_hf.errors import BadInput, LowYield, NothingMade, Torn
 from magpie_hf.models.data_licence import DataLicence, contradictions, licence_in
 from magpie_hf.problems.benchmarks.loading import loaded_again
 from magpie_hf.problems.near_duplicates.index import neighbour_distances
-from magpie_hf.progress.events import DomainPlanned, Found, Planned, Said, SelectionMoved
+from magpie_hf.progress.events import Said, SelectionMoved
 from magpie_hf.progress.observer import Broadcast, Observer
 from magpie_hf.progress.recorder import recording
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import beyond
 from magpie_hf.review.marks import REVIEWED
 from magpie_hf.run.local import Local, Report
+from magpie_hf.run.outline import keys, planned, recorded
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, no_progress_bars, session
 from magpie_hf.run.status import status
-from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR, SELECTION
+from magpie_hf.schema import DEFAULT_CONFIG, NEIGHBOUR
 from magpie_hf.selection.first_answers import FirstAnswers
 from magpie_hf.selection.nearest import Nearest
 from magpie_hf.selection.places import Steps, by_engine
-from magpie_hf.selection.selection import KEY, Selection
+from magpie_hf.selection.selection import Selection
 from magpie_hf.stages.embed import EmbedBenchmarks
-from magpie_hf.stages.export import ExportDropped, spec_of
+from magpie_hf.stages.export import ExportDropped
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
 from magpie_hf.store.own_rows import first_rows, keep
 from magpie_hf.store.records import RECORD
-from magpie_hf.store.rows import Made, Published, Rows, in_memory
+from magpie_hf.store.rows import Published, Rows, in_memory
 from magpie_hf.text.language import tr
 
 
@@ -182,10 +183,10 @@ def _begun(
         pipeline = Pipeline(recipe, local, folder, notify, not finished, most, take)
         folder.plan(
             recipe,
-            {domain.key: _planned(recipe, domain, folder.run) for domain in recipe.domains},
+            {domain.key: recorded(recipe, domain, folder.run) for domain in recipe.domains},
             pipeline.selection_log.folder.name,
         )
-        notify(_found(recipe, folder))
+        notify(planned(recipe, folder.path, folder.run))
         licence = licence_of(recipe, licence)
         known = finished and folder.knows_provenance and "recipe" in folder.provenance
         if recipe.problems is not None:  # the name of a file, which is no part of what determines the rows
@@ -214,52 +215,6 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
     }
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
     return Built(domain, sources, joined, dropped, samples_of(domain.key, sources))
-
-
-def _found(recipe: Recipe, folder: Folder) -> Planned:
-    """The event that says what will be built, and what of it the folder holds already."""
-    found: dict[str, dict[str, Found]] = {domain.key: {} for domain in recipe.domains}
-    with suppress(Torn):  # the build itself finds finished shards without the record
-        for stage in status(folder.path).stages:
-            found[stage.domain][stage.label] = Found(stage.rows, stage.tokens, stage.seconds)
-    planned = []
-    for domain in recipe.domains:
-        halves = _keys(recipe, domain, folder.run)
-        planned.append(
-            DomainPlanned(
-                domain.key,
-                domain.count,
-                tuple(halves["samples"]),
-                tuple(halves["answers"]),
-                found[domain.key],
-            )
-        )
-    return Planned(str(folder.path), tuple(planned))
-
-
-def _planned(recipe: Recipe, domain: Domain, run: Path) -> dict[str, Any]:
-    """What will be built of a domain, for the record: its count, stage folders and exports."""
-    exports = {
-        source.key: list(map(spec_of, recipe.exports(domain, source))) for source in recipe.sources(domain)
-    }
-    return {"count": domain.count, **_keys(recipe, domain, run), "exports": exports}
-
-
-def _keys(recipe: Recipe, domain: Domain, run: Path) -> dict[str, dict[str, str]]:
-    """The folder of each stage of a domain by its label, in two halves.
-
-    "samples" are the stages before the filtering of samples, "answers" those after it.
-    """
-    rows = first_rows(run, domain.key, recipe.seed, 0, 0)
-    keys: dict[str, dict[str, str]] = {"samples": {}, "answers": {}}
-    for half, passes in (("samples", recipe.samples(domain)), ("answers", recipe.answers(domain))):
-        for stages in (stages for _, steps in passes for stages in steps):
-            made = {stage: rows.key(stage) for stage in stages}
-            keys[half] |= {stage.label: key for stage, key in made.items()}
-            for stage, key in made.items():
-                rows = rows.extended(stage, Made(key, (), rows.digests(["seed"])))
-        rows = rows.joined(SELECTION, Made(KEY, (), rows.digests(["seed"])))
-    return keys
 
 
 class Pipeline:
@@ -300,7 +255,7 @@ class Pipeline:
         self.selection_log = SelectionLog(
             folder.run,
             recipe,
-            {domain.key: _keys(recipe, domain, folder.run)["samples"] for domain in recipe.domains},
+            {domain.key: keys(recipe, domain, folder.run)["samples"] for domain in recipe.domains},
             given,
         )
         # A preview leaves the whole selection of an earlier build alone.

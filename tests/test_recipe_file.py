@@ -26,7 +26,7 @@ import magpie_hf
 import pages
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import loopback_hub
-from magpie_hf.building import _keys, build
+from magpie_hf.building import build
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.commands.options import domains
 from magpie_hf.cli.commands.own_problems import own_of
@@ -544,10 +544,10 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
         assert "recipe.yaml" in json.loads(files["magpie_hf.json"].content)["files"]
         environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "fresh")}
         script = (
-            "import json, pathlib, magpie_hf; from magpie_hf.building import _keys;"
+            "import json, pathlib, magpie_hf; from magpie_hf.run.outline import keys;"
             "run = pathlib.Path('run');"
             "recipe = magpie_hf.read_recipe('hf://datasets/ada/small@v1/recipe.yaml');"
-            "print(json.dumps({one.key: _keys(recipe, one, run) for one in recipe.domains}))"
+            "print(json.dumps({one.key: keys(recipe, one, run) for one in recipe.domains}))"
         )
         again = subprocess.run(
             [sys.executable, "-c", script],
@@ -558,9 +558,7 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             timeout=100,
         )
         assert again.returncode == 0, again.stderr
-        assert json.loads(again.stdout) == {
-            one.key: _keys(recipe, one, Path("run")) for one in recipe.domains
-        }
+        assert json.loads(again.stdout) == {one.key: keys(recipe, one, Path("run")) for one in recipe.domains}
         hub.create("ada/big", False, {"recipe.yaml": b"a: b\n" * 400_000})
         hub.create("ada/run", False, {"recipe.yaml": b"model: 6\nrun: {endpoint: http://127.0.0.1:9/v1}\n"})
         hub.create("ada/push", False, {"recipe.yaml": b"publish: {push: ada/x, public: true}\n"})

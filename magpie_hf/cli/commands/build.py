@@ -36,6 +36,7 @@ from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
+from magpie_hf.progress.events import PlanMade
 from magpie_hf.run.interrupts import stopping_at_once
 from magpie_hf.text.language import tr
 
@@ -399,6 +400,7 @@ def _build(
     options: argparse.Namespace, domains: tuple[Domain, ...], made: Brief, show: Show, began: float
 ) -> int:
     """Run the build and print its result; returns the exit code."""
+    show.take(PlanMade(made.plan.to_dict()))
     show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)
