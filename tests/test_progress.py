@@ -240,14 +240,14 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
                 "algebra", 20 * number, min(3000, 16 * number), 3000, {"near_duplicate": 4 * number}
             )
         )
-        view.take(Speed("it", 256, 10, 4200.0, 4000.0, 5000.0))
+        view.take(Speed("it", 256, 10, 4200.0, 4000.0, 5000.0, "engine", working=256))
     view.take(Said("a warning", "warning"))
     assert err.getvalue() == "a warning\n"
     said = out.getvalue().splitlines()
     assert (
         said[0]
         == "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, peak over 30 s"
-        " 5,000 (now 84% of it); 256 requests in flight; 0:01:05 left; dropped: 236 near_duplicate"
+        " 5,000 (now 84% of it); 256 requests in flight; – left; dropped: 236 near_duplicate"
     )
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [
         "algebra: 3,000 problems of 3,760 samples",
@@ -423,7 +423,8 @@ def test_events_are_json_on_stdout_and_nothing_else(
     for event in events:
         assert set(event) == FIELDS[event["event"]]
     names = [event["event"] for event in events]
-    assert names[0] == "said"
+    assert names[:2] == ["plan_made", "said"]
+    assert set(events[0]["plan"]) >= {"rows", "stages", "models", "seconds"}
     assert set(names) >= {"said", "planned", "shard_finished", "selection_moved", "ended"}
     assert [event["kind"] for event in events if event["event"] == "said"][-1] == "result"
     assert "noise of an engine" in (tmp_path / "out" / "run" / captured_output.NAME).read_text()
@@ -469,6 +470,14 @@ def test_every_event_comes_to_plain_values() -> None:
         "event": "planned",
         "folder": "out",
         "domains": [
-            {"domain": "algebra", "target": 10, "samples": ["instruct"], "answers": ["pair"], "found": {}}
+            {
+                "domain": "algebra",
+                "target": 10,
+                "samples": ["instruct"],
+                "answers": ["pair"],
+                "found": {},
+                "engines": {},
+                "most_tokens": {},
+            }
         ],
     }

@@ -23,7 +23,7 @@ from magpie_hf.engines.vllm.recovery import Recovering
 from magpie_hf.errors import EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
+from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed, UnderWay
 from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.recorder import recording
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
@@ -117,7 +117,7 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
         engine.complete([[1, 2, 3]] * 8, Sampling(max_tokens=100), list(range(8)))
         engine.complete([[4]] * 2, Sampling(max_tokens=100), list(range(2)))
         meter.closed("steady")
-    opened, *speeds, closed, ended = told
+    opened, *speeds, closed, ended = [one for one in told if not isinstance(one, UnderWay)]
     assert isinstance(opened, EngineOpened)
     assert (closed, isinstance(ended, Ended)) == (EngineClosed("steady"), True)
     first, last = speeds[0], speeds[-1]
