@@ -252,7 +252,7 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [
         "algebra: 3,000 problems of 3,760 samples",
         "instruct finished: 3,760 rows",
-        "pair finished: 3,760 rows",
+        "pair finished: 3,000 rows",
     ]
     assert len(said) <= 3 + 3
 

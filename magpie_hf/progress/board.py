@@ -175,7 +175,8 @@ class Board:
             planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
             bound = max(bounds, default=None)
             loads.append(Workload(stage, engine, rows, begun, planned, tuple(asked), bound))
-        return seconds_left(self._estimates, loads) if self.domains else None
+        knows = any(one.engines for one in self.domains.values())
+        return seconds_left(self._estimates, loads) if knows else None
 
     def _left_of(self, stage: str) -> float | None:
         left = 0.0

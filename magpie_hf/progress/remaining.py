@@ -9,7 +9,7 @@ the finished ones, from what those in flight have so far, and, while the finishe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,19 @@ from magpie_hf.progress.lengths import more
 
 PROMPT_WORK = 0.1  # of a prompt token, in sampled ones
 LOOK_BACK = {"engine": 60.0, "finished": 180.0}  # seconds of work that a speed is taken from, by who counts
+NOW = {"engine": 20.0, "finished": 180.0}  # and the speed of now
+KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
+WELL_USED = 0.5  # of the most requests that it worked on at once
 LEAST_SECONDS = 3.0  # of work, before which a speed is none
+
+
+@dataclass(frozen=True)
+class _Tick:
+    """Some seconds of an engine at work: what it did, and on how many requests."""
+
+    seconds: float
+    work: float
+    working: int
 
 
 @dataclass(frozen=True)
@@ -65,8 +77,8 @@ class Estimates:
         self._weights: dict[str, float] = {}  # GB, by a model's source
         self._sources: dict[str, str] = {}  # by engine
         self._openings: dict[str, float] = {}
-        self._work: dict[str, deque[tuple[float, float]]] = {}  # seconds at work, and work done by then
-        self._at: dict[str, float] = {}
+        self._ticks: dict[str, deque[_Tick]] = {}
+        self._before: dict[str, tuple[float, float]] = {}  # when an engine told last, and its work by then
 
     def plan(self, plan: Mapping[str, Any]) -> None:
         for one in plan["stages"]:
@@ -85,36 +97,47 @@ class Estimates:
         self._openings[event.engine] = event.seconds
 
     def speed(self, event: Speed, now: float) -> None:
+        """Take in what an engine did since it told last."""
         self.last[event.engine] = event
-        seen = self._work.setdefault(event.engine, deque([(0.0, 0.0)]))
-        busy, before = seen[-1]
-        busy += min(2.0, now - self._at.get(event.engine, now - 1.0))  # an idle time was not spent at work
-        self._at[event.engine] = now
         work = event.tokens + event.unfinished_tokens + PROMPT_WORK * event.prompt_tokens
-        seen.append((busy, max(before, work)))
-        while len(seen) > 2 and seen[1][0] < busy - LOOK_BACK[event.counted]:
-            seen.popleft()
+        at, before = self._before.get(event.engine, (now - 1.0, 0.0))
+        self._before[event.engine] = now, max(before, work)
+        ticks = self._ticks.setdefault(event.engine, deque())
+        seconds = min(2.0, now - at)  # an idle time was not spent at work
+        ticks.append(_Tick(seconds, max(0.0, work - before), event.working))
+        while sum(tick.seconds for tick in ticks) > KEPT_SECONDS:
+            ticks.popleft()
 
-    def rate(self, engine: str) -> float | None:
-        """Work a second of an engine; before it has worked for a while, that of another one by their sizes.
-
-        None where nobody knows yet.
+    def full_rate(self, engine: str) -> float | None:
+        """Work a second of an engine that is well used; of one that has not worked, by that of another one
+        and their sizes. None where nobody knows yet.
         """
-        if (own := self._own_rate(engine)) is not None:
+        if (own := self._full_rate(engine)) is not None:
             return own
         size = self._weights.get(self._sources.get(engine, ""))
-        for other in self._work:
-            rate, others = self._own_rate(other), self._weights.get(self._sources.get(other, ""))
+        for other in self._ticks:
+            rate, others = self._full_rate(other), self._weights.get(self._sources.get(other, ""))
             if rate is not None and size and others:
                 return rate * others / size
         return None
 
-    def _own_rate(self, engine: str) -> float | None:
-        seen = self._work.get(engine, ())
-        if not seen:
-            return None
-        (began, before), (end, work) = seen[0], seen[-1]
-        return (work - before) / (end - began) if work > before and end - began >= LEAST_SECONDS else None
+    def _full_rate(self, engine: str) -> float | None:
+        ticks = self._ticks.get(engine, ())
+        most = max((tick.working for tick in ticks), default=0)
+        return self._rate(engine, [tick for tick in ticks if tick.working >= WELL_USED * most], LOOK_BACK)
+
+    def rate_now(self, engine: str) -> float | None:
+        """Work a second of an engine now, however few requests it has; None where nobody knows."""
+        return self._rate(engine, self._ticks.get(engine, ()), NOW)
+
+    def _rate(self, engine: str, ticks: Iterable[_Tick], back: Mapping[str, float]) -> float | None:
+        """Work a second over the last of these ticks."""
+        seconds, work = 0.0, 0.0
+        for tick in reversed(list(ticks)):
+            if seconds >= back[self.last[engine].counted]:
+                break
+            seconds, work = seconds + tick.seconds, work + tick.work
+        return work / seconds if work and seconds >= LEAST_SECONDS else None
 
     def opening(self, engine: str) -> float:
         """Seconds to open an engine that is not open yet: what others took."""
@@ -124,14 +147,20 @@ class Estimates:
 
 
 def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | None:
-    """Seconds until the end; None while nobody knows."""
+    """Seconds until the end; None while nobody knows.
+
+    Requests in flight go on at the speed of now; the others at that of an engine that is well used.
+    """
     seconds = 0.0
     for engine in dict.fromkeys(load.engine for load in loads):
         mine = [load for load in loads if load.engine == engine]
-        works, rate = [_work(estimates, load, mine) for load in mine], estimates.rate(engine)
-        if rate is None or None in works:
+        works = [work for load in mine if (work := _work(estimates, load, mine)) is not None]
+        full = estimates.full_rate(engine)
+        if full is None or len(works) < len(mine):
             return None
-        seconds += sum(work or 0.0 for work in works) / rate + estimates.opening(engine)
+        begun, others = (sum(work[at] for work in works) for at in range(2))
+        now = estimates.rate_now(engine) or full
+        seconds += begun / now + others / full + estimates.opening(engine)
     return seconds
 
 
@@ -145,7 +174,7 @@ def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
     return load.flying * last.working / last.running, tokens
 
 
-def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> float | None:
+def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, float] | None:
     """The work that a stage has left: the rest of requests at work, and the others from their beginning.
 
     beside: all loads of its engine.
@@ -167,7 +196,7 @@ def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> f
     count = load.answered + at_work
     length = (load.answered * mean + at_work * (so_far + following)) / count if count else mean
     others = max(0.0, requests - at_work)
-    return at_work * following + others * (length + PROMPT_WORK * _prompt(estimates, load))
+    return at_work * following, others * (length + PROMPT_WORK * _prompt(estimates, load))
 
 
 def _prompt(estimates: Estimates, load: Workload) -> float:
