@@ -27,8 +27,8 @@ class Brief:
     lines: tuple[str, ...]
 
 
-def brief_of(options: argparse.Namespace) -> Brief:
-    """The plan in short of a build, from its options. Raises BadInput as `plan_of` does."""
+def brief_of(options: argparse.Namespace, gpu: str | None = None) -> Brief:
+    """The plan in short of a build, from its options. gpu: as in `plan_of`, whose BadInput it raises."""
     from magpie_hf.planning.inputs import out_of, outline_of
     from magpie_hf.planning.plan import plan_of
     from magpie_hf.planning.view import chat_lines, heading, sampling_line, short, warnings
@@ -37,7 +37,7 @@ def brief_of(options: argparse.Namespace) -> Brief:
     check_rules(options, domains)
     outline = outline_of(options, domains, roles(options))
     out = out_of(options, outline, named(domains))
-    plan = plan_of(options, outline, out)
+    plan = plan_of(options, outline, out, gpu)
     head = heading(domains, outline.sources, outline.k, options.out or str(out))
     said = (
         sampling_line(outline),

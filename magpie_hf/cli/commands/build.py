@@ -401,7 +401,8 @@ def _build(
 ) -> int:
     """Run the build and print its result; returns the exit code."""
     show.take(PlanMade(made.plan.to_dict()))
-    show.say("\n".join(made.lines))
+    if not getattr(options, "plan_shown", False):  # the menu has shown it
+        show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)
     head = check_push(options)
