@@ -98,7 +98,7 @@ def test_in_japanese(tmp_path: Path) -> None:
         assert f"{line}\n" in text
     assert "モデル   google/gemma-3-27b-it(モデル 4、Gemma 利用規約)" in text
     assert text.count("問題     9,000 問、候補は各 5 個") == 1
-    assert "\nmagpie-hf build --model 4 --solver 1 --scale 0.5 --domains calculus,discrete --max-tokens" in text
+    assert "\nmagpie-hf build --model 4 --solver 1 --scale 0.5 --domains calculus,discrete" in text
     assert not list(tmp_path.iterdir())
 
 

@@ -45,6 +45,7 @@ from magpie_hf.recipe_file.places import BLOCKS, GROUPS, LISTED, PAIRED, PLAIN, 
 from magpie_hf.recipe_file.reading import read
 from magpie_hf.recipe_file.schema import schema
 from magpie_hf.recipe_file.writing import beyond, said_of, text_of
+from magpie_hf.run.outline import keys
 
 WORDS = parser()
 OPTIONS = build_options(WORDS)
@@ -558,7 +559,8 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             timeout=100,
         )
         assert again.returncode == 0, again.stderr
-        assert json.loads(again.stdout) == {one.key: keys(recipe, one, Path("run")) for one in recipe.domains}
+        made = {one.key: keys(recipe, one, Path("run")) for one in recipe.domains}
+        assert json.loads(again.stdout) == made
         hub.create("ada/big", False, {"recipe.yaml": b"a: b\n" * 400_000})
         hub.create("ada/run", False, {"recipe.yaml": b"model: 6\nrun: {endpoint: http://127.0.0.1:9/v1}\n"})
         hub.create("ada/push", False, {"recipe.yaml": b"publish: {push: ada/x, public: true}\n"})

@@ -36,6 +36,7 @@ class Recorder:
         self._requests = Requests()
         self._rates = {engine: _Rate(engine, one, self._requests) for engine, one in self._meters.items()}
         self._best: dict[str, float | None] = {}
+        self._counted = {engine: _tokens(engine) for engine in self._meters}  # when an interval ended last
         self._file = SpeedFile(folder / "run")
         self._cutting = threading.Lock()  # so that intervals are written in their order
         self._ending = threading.Event()
@@ -106,8 +107,11 @@ class Recorder:
     def _cut(self, engine: str) -> None:
         """Write the interval that is over, where there is one."""
         with self._cutting:
+            before, now = self._counted[engine], _tokens(engine)
+            self._counted[engine] = now
             if (made := self._meters[engine].cut(time.monotonic())) is not None:
-                self._file.interval(engine, made)
+                counted = None if now is None else max(0, now - (before or 0))
+                self._file.interval(engine, made, counted)
 
 
 class _Rate:
@@ -173,6 +177,12 @@ class _Rate:
         ends, tokens = self._seen[-1]
         began, before = next(one for one in self._seen if one[0] >= ends - back)
         return (tokens - before) / (ends - began) if tokens > before else None
+
+
+def _tokens(engine: str) -> int | None:
+    """What an engine's own counter says of its tokens; None without one."""
+    counted = meter.counted(engine)
+    return None if counted is None else counted.tokens
 
 
 def _rounded(rate: float | None) -> float | None:

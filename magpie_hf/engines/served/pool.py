@@ -274,7 +274,16 @@ class Pool:
         """Send a server nothing more until it is healthy."""
         if self._end is None and server.up:
             server.up = False
-            LOG.warning("%s %s; its requests go to others", server.url, server.words)
+            if any(one.up for one in self._servers):
+                LOG.warning("%s %s; its requests go to others", server.url, server.words)
+            else:
+                LOG.warning(
+                    "%s %s; no server of %s is left, so requests wait up to %.0f s for one",
+                    server.url,
+                    server.words,
+                    self._model.name,
+                    self._patience,
+                )
             self._loop.job(self._revive(server))
 
     async def _revive(self, server: Server) -> None:
