@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from magpie_hf.errors import in_one_line
-
 if TYPE_CHECKING:
     from magpie_hf.building import build as build
     from magpie_hf.card.wording import Wording as Wording
@@ -93,7 +91,7 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'magpie_hf' has no attribute {name!r}")
-    in_one_line()
+    import_module("magpie_hf.errors").in_one_line()
     value = getattr(import_module(f"magpie_hf.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value

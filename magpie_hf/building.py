@@ -6,6 +6,7 @@ Not here: what a stage does, how its results are cached, and the layout of files
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -122,6 +123,23 @@ def _nothing_made(recipe: Recipe, numbers: Mapping[str, Tally]) -> NothingMade:
         return NothingMade(
             f"no row can be published: {lines}; check the reference answers, drop fewer problems with"
             " --problems-as-given, or raise --max-tokens"
+        )
+    lost = sum((Counter(one.unanswered) for one in funnels), Counter[str]())
+    reason = lost.most_common(1)[0][0] if lost else ""
+    if reason == "repetition":
+        return NothingMade(
+            f"no row can be published: {lines}; use another solver, or a higher --temperature: most answers"
+            " run in circles"
+        )
+    if reason == "context_full":
+        return NothingMade(
+            f"no row can be published: {lines}; use a solver with a longer context, or raise --max-model-len:"
+            " most prompts fill it"
+        )
+    if reason == "minority":
+        return NothingMade(
+            f"no row can be published: {lines}; give --keep-minority or more candidates (--k): most answers"
+            " are against the majority"
         )
     return NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
 

@@ -278,11 +278,11 @@ class Pool:
                 LOG.warning("%s %s; its requests go to others", server.url, server.words)
             else:
                 LOG.warning(
-                    "%s %s; no server of %s is left, so requests wait up to %.0f s for one",
+                    "%s %s; no server of %s is left, so requests wait up to %d s for one",
                     server.url,
                     server.words,
                     self._model.name,
-                    self._patience,
+                    round(self._patience),
                 )
             self._loop.job(self._revive(server))
 
