@@ -124,7 +124,9 @@ class Estimates:
     def _full_rate(self, engine: str) -> float | None:
         ticks = self._ticks.get(engine, ())
         most = max((tick.working for tick in ticks), default=0)
-        return self._rate(engine, [tick for tick in ticks if tick.working >= WELL_USED * most], LOOK_BACK)
+        used = [tick for tick in ticks if tick.working >= WELL_USED * most]
+        rates = self._rate(engine, used, LOOK_BACK), self._rate(engine, ticks, LOOK_BACK)
+        return max((rate for rate in rates if rate is not None), default=None)
 
     def rate_now(self, engine: str) -> float | None:
         """Work a second of an engine now, however few requests it has; None where nobody knows."""
