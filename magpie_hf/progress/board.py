@@ -166,7 +166,8 @@ class Board:
             asked = [one for (name, _), one in self._under_way.items() if name == stage]
             engine = next((one.engines[stage] for one in self.domains.values() if stage in one.engines), None)
             rows = self._left_of(stage)
-            if engine is None or rows == 0:
+            flying = any(one.asked > one.done for one in asked)
+            if engine is None or (rows == 0 and not flying):  # a shard is finished whole, needed or not
                 continue
             if rows is None:
                 return None
