@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, TypeVar
 from magpie_hf.cli.commands.assembly import check_devices
 from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
-from magpie_hf.engines.vllm.device import check_device
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS, KnownModel, known
 from magpie_hf.models.model import repository_or_folder
@@ -76,6 +75,8 @@ def ask(parse: Callable[[list[str]], argparse.Namespace]) -> argparse.Namespace 
             "the menu needs a terminal; give a command, such as build --model 1 (magpie-hf --help)"
         )
     encodable(sys.stdin)
+    from magpie_hf.engines.vllm.device import check_device
+
     on_cpu = check_device("")
     try:
         _say(tr("A dataset in five answers. Enter takes the value in brackets; q quits."))

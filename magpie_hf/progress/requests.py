@@ -9,9 +9,12 @@ import math
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from magpie_hf.engines.journal import Journal, current
 from magpie_hf.progress.events import StageRequests
+
+if TYPE_CHECKING:
+    from magpie_hf.engines.journal import Journal
 
 SHARE_AT_WORK = 0.9  # of the requests in flight, from which on hardly any waits
 
@@ -49,6 +52,8 @@ class Requests:
 
     def start(self, engine: str, at: float, requests: int) -> None:
         """Count started requests; the journal of the calling thread tells their shard."""
+        from magpie_hf.engines.journal import current  # imports datasets, which --help does not need
+
         journal = current()
         if journal.file is None:
             return
