@@ -91,6 +91,7 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'magpie_hf' has no attribute {name!r}")
+    import_module("magpie_hf.errors").in_one_line()
     value = getattr(import_module(f"magpie_hf.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value

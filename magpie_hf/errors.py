@@ -5,7 +5,10 @@ Not here: mistakes of a model, which are data in a column.
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Iterable
+from types import TracebackType
 
 
 class BadInput(ValueError):
@@ -57,3 +60,23 @@ def shortened(value: object) -> str:
     except ValueError:  # Python writes no number of more than 4,300 digits
         return f"a number of {value.bit_length():,} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def in_one_line() -> None:
+    """Have Python end a script with one line, and no traceback, where a user's mistake ends it.
+
+    Other exceptions, and a hook that somebody has set, stay as they are.
+    """
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _hook
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not isinstance(error, (BadInput, NothingMade, HubError)):
+        sys.__excepthook__(kind, error, trace)
+        return
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(trace) if frame.filename == script]
+    where = f"{script}:{lines[-1]}: " if lines else ""
+    for fault in getattr(error, "faults", (error,)):
+        print(f"{where}{' '.join(str(fault).split())}", file=sys.stderr)

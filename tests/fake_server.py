@@ -71,6 +71,7 @@ class FakeServer:
         self.model, self.max_model_len, self.key = model, max_model_len, key
         self.complete: Callable[[list[int], Sampling, int], Completion] | None = None
         self.models: Any = None  # what /v1/models answers in place of the truth
+        self.metrics: Callable[[], str] | None = None  # what /metrics says; None for no such page
         self.healthy = True
         self.knows_ids = True  # as servers do from vLLM 0.10.2 on
         self.requests: list[dict[str, Any]] = []
@@ -129,6 +130,7 @@ class FakeServer:
         self._transports: set[asyncio.BaseTransport] = set()
         app = web.Application(client_max_size=2**26)
         app.router.add_get("/health", self._health)
+        app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_post("/pooling", self._pooling)
@@ -146,6 +148,11 @@ class FakeServer:
     async def _health(self, request: web.Request) -> web.Response:
         self.health_asked += 1
         return web.Response(status=200 if self.healthy else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        if self.metrics is None:
+            raise web.HTTPNotFound
+        return web.Response(text=self.metrics())
 
     async def _models(self, request: web.Request) -> web.Response:
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":

@@ -27,7 +27,7 @@ QUESTIONS = (
     "mode [1]: ",
     "domains, separated by commas [1,2]: ",
     "1x, 2x, 4x or tokens [1x]: ",
-    "Build it (y/n) [y]: ",
+    "Build it (y/n) [n]: ",  # as no machine that tests run on has room for these models
 )
 MODEL, SOLVER, SCALE, MODE, CHOSEN, BOUND, SURE = QUESTIONS
 ANSWERS = ("6", "1", "0.1", "3", "1,5", "1x")
@@ -60,7 +60,7 @@ def test_wrong_answers_are_asked_again_until_the_build_itself_refuses(tmp_path: 
             terminal.expect(hint)
             if right or question == SURE:
                 terminal.expect(question)
-                terminal.type(f"{right}\n")
+                terminal.type(f"{right or 'y'}\n" if question == SURE else f"{right}\n")
         terminal.expect("magpie-hf build --model 1 --scale 0.01 --domains number_theory")
         terminal.expect("needs about 66 GB for its weights")
         code, text = terminal.end()
@@ -83,7 +83,7 @@ def test_in_japanese(tmp_path: Path) -> None:
             ("モード [1]: ", "３"),
             ("分野(コンマ区切り) [1,2]: ", "２、６"),
             ("1x、2x、4x またはトークン数 [1x]: ", "６，０００"),
-            ("作成しますか (y/n) [y]: ", "いいえ"),
+            ("作成しますか (y/n) [n]: ", "いいえ"),
         ):
             terminal.expect(question)
             terminal.type(f"{answer}\n")
@@ -97,7 +97,8 @@ def test_in_japanese(tmp_path: Path) -> None:
     ):
         assert f"{line}\n" in text
     assert "モデル   google/gemma-3-27b-it(モデル 4、Gemma 利用規約)" in text
-    assert "問題     9,000 問、候補は各 5 個" in text
+    assert text.count("問題     9,000 問、候補は各 5 個") == 1
+    assert "\nmagpie-hf build --model 4 --solver 1 --scale 0.5 --domains calculus,discrete" in text
     assert not list(tmp_path.iterdir())
 
 
@@ -144,6 +145,30 @@ def test_what_was_answered_is_what_is_built(tmp_path: Path) -> None:
             " --solver 1 --scale 2.0 --max-tokens 20000\n"
         )
         assert terminal.end()[0] == 3
+
+
+def test_what_was_answered_can_be_changed_before_it_is_built(tmp_path: Path) -> None:
+    with Terminal([sys.executable, "-c", TOLD], tmp_path, columns=110) as terminal:
+        for question, answer in (
+            *zip(QUESTIONS, ANSWERS, strict=False),
+            (SURE, "bound"),
+            (BOUND, "4x"),
+            (SURE, "gpu"),
+            ("[here]: ", "H100"),
+            (SURE, "gpu"),
+            ("[here]: ", "no such GPU"),
+            ("[here]: ", "here"),
+            (SURE, "solver"),
+            ("solver [1]: ", "6"),
+            (SURE, "y"),
+        ):
+            terminal.expect(question)
+            terminal.type(f"{answer}\n")
+        terminal.expect("built 6 algebra,number_theory build --model 6 --scale 0.1")
+        code, text = terminal.end()
+    assert code == 3
+    assert "H100" in text.split("To change something")[3]
+    assert text.count("A dataset in five answers") == text.count("The same build without the menu:") == 1
 
 
 def test_what_the_terminal_cannot_say_is_asked_again(tmp_path: Path) -> None:

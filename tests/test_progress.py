@@ -6,7 +6,9 @@ import fcntl
 import io
 import json
 import logging
+import math
 import os
+import random
 import re
 import struct
 import subprocess
@@ -36,11 +38,14 @@ from magpie_hf.progress.events import (
     DomainPlanned,
     Ended,
     Event,
+    PlanMade,
     Planned,
     Said,
     SelectionMoved,
     ShardFinished,
     Speed,
+    StageRequests,
+    UnderWay,
     as_json,
     name_of,
 )
@@ -106,26 +111,117 @@ def test_a_watcher_that_fails_hears_no_more_and_harms_nothing(
     assert watched["algebra"]["train_sft"].to_list() == alone["algebra"]["train_sft"].to_list()
 
 
-def test_a_board_knows_what_is_left() -> None:
-    board = Board()
-    board.take(Planned("out", (DomainPlanned("algebra", 100, ("instruct",), ("pair",), {}),)))
-    assert (board.needed("algebra"), board.left(board.began + 10)) == (None, None)
-    board.take(ShardFinished("algebra", "instruct", 60, 40.0, 600, {}))
-    board.take(SelectionMoved("algebra", 60, 50, 100, {"near_duplicate": 10}))
-    assert board.needed("algebra") == 120
-    assert board.left(board.began + 10) is None, "no pair was made, so nobody knows how long that takes"
-    board.take(ShardFinished("algebra", "pair", 60, 20.0, 0, {}))
-    assert board.left(board.began + 10) == pytest.approx(10), "half of the work in as much time"
-    board.take(ShardFinished("algebra", "instruct", 70, 40.0, 700, {}))
-    board.take(SelectionMoved("algebra", 125, 100, 100, {"near_duplicate": 25}))
-    assert (board.done("instruct", "algebra"), board.needed("algebra"), board.is_finished("instruct")) == (
-        125,
-        125,
-        True,
+def plan_of(tokens: float, requests: int = 400) -> PlanMade:
+    """What a board reads of a plan, for 100 problems of 120 samples."""
+    stages = {
+        "instruct": (120, 1200.0, 12000.0),
+        "candidates": (requests, 10.0 * requests, tokens * requests),
+    }
+    rows = [{"domain": "algebra", "samples": [100.0, 120.0, 150.0]}]
+    return PlanMade(
+        {
+            "rows": rows,
+            "stages": [
+                {
+                    "stage": stage,
+                    "source": "it",
+                    "requests": [n] * 3,
+                    "prompt": [prompt] * 3,
+                    "tokens": [made] * 3,
+                }
+                for stage, (n, prompt, made) in stages.items()
+            ],
+            "models": [{"source": "it", "weights_gb": 1.0}],
+        }
     )
-    board.take(ShardFinished("algebra", "pair", 65, 20.0, 0, {}))
+
+
+PLANNED = Planned(
+    "out",
+    (
+        DomainPlanned(
+            "algebra",
+            100,
+            ("instruct", "clean"),
+            ("candidates", "pair"),
+            {},
+            {"instruct": "it", "candidates": "it"},
+            {"instruct": 512, "candidates": 1000},
+        ),
+    ),
+)
+
+
+def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
+    board = Board()
+    board.take(PLANNED)
+    assert (board.needed("algebra"), board.left(board.began + 10)) == (None, None)
+    board.take(plan_of(200.0))
+    assert (board.needed("algebra"), board.wanted("candidates", "algebra")) == (120, 100)
+    board.take(UnderWay((StageRequests("algebra", "instruct", 60, 60, 15, 15, 1500, 150, 69.1),)))
+    assert (board.in_all("instruct"), board.at_work) == ((15, 120), ["instruct"])
+    board.take(UnderWay(()))
+    assert board.done("instruct", "algebra") == 15, "the shard is over, and not told yet"
+    board.take(ShardFinished("algebra", "instruct", 60, 40.0, 600, {}))
+    board.take(SelectionMoved("algebra", 60, 48, 100, {"near_duplicate": 12}))
+    assert (board.done("instruct", "algebra"), board.needed("algebra")) == (60, 125)
+    board.take(UnderWay((StageRequests("algebra", "candidates", 60, 192, 96, 96, 9600, 960, 442.1),)))
+    assert board.in_all("candidates") == (24, 100), "half of the 48 problems among the rows"
+    board.take(ShardFinished("algebra", "candidates", 60, 20.0, 0, {}, dropped=12))
+    assert board.in_all("candidates") == (48, 100), "what was under way is not counted twice"
+    board.take(UnderWay(()))
+    assert board.in_all("candidates") == (48, 100)
+    board.take(ShardFinished("algebra", "instruct", 65, 40.0, 700, {}))
+    board.take(SelectionMoved("algebra", 125, 100, 100, {"near_duplicate": 25}))
+    assert (board.in_all("instruct"), board.is_finished("instruct")) == ((125, 125), True)
+    assert not board.is_finished("candidates")
+    board.take(UnderWay(()))
+    board.take(ShardFinished("algebra", "candidates", 65, 20.0, 0, {}, dropped=13))
+    assert (board.in_all("candidates"), board.is_finished("candidates")) == ((100, 100), True)
     assert board.left(board.began + 30) == 0
-    assert board.is_finished("pair")
+
+
+@pytest.mark.parametrize("planned", [150.0, 300.0, 600.0])
+@pytest.mark.parametrize("at_work", [64, 400])
+def test_the_time_left_is_right_before_a_shard_is_finished(
+    at_work: int, planned: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 answers of 300 tokens on average in one shard, at 400 tokens/s; the plan may be wrong by half."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    numbers, board = random.Random(1), Board()
+    lengths = [min(1000, round(numbers.lognormvariate(5.5, 0.7))) for _ in range(400)]
+    for event in (
+        plan_of(planned),
+        PLANNED,
+        ShardFinished("algebra", "instruct", 120, 9.0, 0, {}),
+        SelectionMoved("algebra", 120, 100, 100, {}),
+    ):
+        board.take(event)
+    running: list[list[float]] = []
+    waiting, finished, guesses = list(lengths), list[float](), []
+    while waiting or running:
+        clock[0] += 1.0
+        running += [[float(waiting.pop()), 0.0] for _ in range(min(len(waiting), at_work - len(running)))]
+        for one in running:
+            one[1] += 400 / len(running)
+        finished += [length for length, made in running if made >= length]
+        running = [one for one in running if one[1] < one[0]]
+        done, made, read = len(finished), round(sum(finished)), 10 * len(finished)
+        logarithms = sum(map(math.log, finished))
+        told = StageRequests("algebra", "candidates", 120, 400, done, done, made, read, logarithms)
+        board.take(UnderWay((told,)))
+        unfinished = round(sum(so_far for _, so_far in running))
+        flying = len(running) + len(waiting)
+        board.take(Speed("it", flying, made, 400.0, 400.0, None, "engine", read, unfinished, len(running)))
+        guesses.append((clock[0], board.left(clock[0])))
+    whole = clock[0] - 1000.0
+    wrong = [
+        (round(at - 1000), round(guess or 0), round(clock[0] - at))
+        for at, guess in guesses
+        if 0.2 * whole < at - 1000 < 0.9 * whole and not 0.7 < (guess or 0) / (clock[0] - at) < 1.3
+    ]
+    assert len(wrong) <= 0.1 * whole, wrong
 
 
 def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,19 +240,19 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
                 "algebra", 20 * number, min(3000, 16 * number), 3000, {"near_duplicate": 4 * number}
             )
         )
-        view.take(Speed("it", 256, 10, 4200.0, 4000.0, 5000.0))
+        view.take(Speed("it", 256, 10, 4200.0, 4000.0, 5000.0, "engine", working=256))
     view.take(Said("a warning", "warning"))
     assert err.getvalue() == "a warning\n"
     said = out.getvalue().splitlines()
     assert (
         said[0]
         == "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, peak over 30 s"
-        " 5,000 (now 84% of it); 256 requests in flight; 0:01:05 left; dropped: 236 near_duplicate"
+        " 5,000 (now 84% of it); 256 requests in flight; – left; dropped: 236 near_duplicate"
     )
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [
         "algebra: 3,000 problems of 3,760 samples",
         "instruct finished: 3,760 rows",
-        "pair finished: 3,760 rows",
+        "pair finished: 3,000 rows",
     ]
     assert len(said) <= 3 + 3
 
@@ -327,7 +423,8 @@ def test_events_are_json_on_stdout_and_nothing_else(
     for event in events:
         assert set(event) == FIELDS[event["event"]]
     names = [event["event"] for event in events]
-    assert names[0] == "said"
+    assert names[:2] == ["plan_made", "said"]
+    assert set(events[0]["plan"]) >= {"rows", "stages", "models", "seconds"}
     assert set(names) >= {"said", "planned", "shard_finished", "selection_moved", "ended"}
     assert [event["kind"] for event in events if event["event"] == "said"][-1] == "result"
     assert "noise of an engine" in (tmp_path / "out" / "run" / captured_output.NAME).read_text()
@@ -373,6 +470,14 @@ def test_every_event_comes_to_plain_values() -> None:
         "event": "planned",
         "folder": "out",
         "domains": [
-            {"domain": "algebra", "target": 10, "samples": ["instruct"], "answers": ["pair"], "found": {}}
+            {
+                "domain": "algebra",
+                "target": 10,
+                "samples": ["instruct"],
+                "answers": ["pair"],
+                "found": {},
+                "engines": {},
+                "most_tokens": {},
+            }
         ],
     }

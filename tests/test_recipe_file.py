@@ -27,7 +27,6 @@ import pages
 from conftest import ROOT, Answers, small_recipe
 from loopback_hub import loopback_hub
 from magpie_hf.building.build import build
-from magpie_hf.building.planned import stage_keys
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.commands.options import domains
 from magpie_hf.cli.commands.own_problems import own_of
@@ -46,6 +45,7 @@ from magpie_hf.recipe_file.places import BLOCKS, GROUPS, LISTED, PAIRED, PLAIN, 
 from magpie_hf.recipe_file.reading import read
 from magpie_hf.recipe_file.schema import schema
 from magpie_hf.recipe_file.writing import beyond, said_of, text_of
+from magpie_hf.run.outline import keys
 
 WORDS = parser()
 OPTIONS = build_options(WORDS)
@@ -545,10 +545,10 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
         assert "recipe.yaml" in json.loads(files["magpie_hf.json"].content)["files"]
         environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "fresh")}
         script = (
-            "import json, pathlib, magpie_hf; from magpie_hf.building.planned import stage_keys;"
+            "import json, pathlib, magpie_hf; from magpie_hf.run.outline import keys;"
             "run = pathlib.Path('run');"
             "recipe = magpie_hf.read_recipe('hf://datasets/ada/small@v1/recipe.yaml');"
-            "print(json.dumps({one.key: stage_keys(recipe, one, run) for one in recipe.domains}))"
+            "print(json.dumps({one.key: keys(recipe, one, run) for one in recipe.domains}))"
         )
         again = subprocess.run(
             [sys.executable, "-c", script],
@@ -559,9 +559,8 @@ def test_a_published_recipe_asks_the_same_requests_in_a_fresh_home(
             timeout=100,
         )
         assert again.returncode == 0, again.stderr
-        assert json.loads(again.stdout) == {
-            one.key: stage_keys(recipe, one, Path("run")) for one in recipe.domains
-        }
+        made = {one.key: keys(recipe, one, Path("run")) for one in recipe.domains}
+        assert json.loads(again.stdout) == made
         hub.create("ada/big", False, {"recipe.yaml": b"a: b\n" * 400_000})
         hub.create("ada/run", False, {"recipe.yaml": b"model: 6\nrun: {endpoint: http://127.0.0.1:9/v1}\n"})
         hub.create("ada/push", False, {"recipe.yaml": b"publish: {push: ada/x, public: true}\n"})

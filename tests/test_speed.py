@@ -7,23 +7,27 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import JUDGE, Answers, small_recipe
+from fake_server import FakeServer
 from magpie_hf.building.build import build
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion, Engine
+from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.engines.vllm.recovery import Recovering
 from magpie_hf.errors import EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
+from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed, UnderWay
 from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.recorder import recording
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
@@ -117,7 +121,7 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
         engine.complete([[1, 2, 3]] * 8, Sampling(max_tokens=100), list(range(8)))
         engine.complete([[4]] * 2, Sampling(max_tokens=100), list(range(2)))
         meter.closed("steady")
-    opened, *speeds, closed, ended = told
+    opened, *speeds, closed, ended = [one for one in told if not isinstance(one, UnderWay)]
     assert isinstance(opened, EngineOpened)
     assert (closed, isinstance(ended, Ended)) == (EngineClosed("steady"), True)
     first, last = speeds[0], speeds[-1]
@@ -133,6 +137,41 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
         1000,
     ]
     assert sum(one["seconds"] * one["running"] for one in done) == pytest.approx(8 * 2.5 + 2 * 2.5, rel=0.1)
+
+
+def test_servers_tell_their_tokens_while_they_answer(tmp_path: Path) -> None:
+    """Two servers, of which one has as many requests of others as of ours, and then one without counters."""
+    (tmp_path / "run").mkdir()
+
+    def metrics(running: int) -> str:
+        made = int(1000 * time.monotonic())  # 1,000 tokens a second
+        return (
+            "# TYPE vllm:generation_tokens counter\n"
+            f'vllm:generation_tokens_total{{engine="0",model_name="fake"}} {made}\n'
+            f'vllm:num_requests_running{{engine="0",model_name="fake"}} {running}.0\n'
+            'vllm:num_requests_waiting{engine="0",model_name="fake"} 0.0\n'
+        )
+
+    with FakeServer(seconds=4.5) as alone, FakeServer(seconds=4.5) as shared:
+        alone.metrics, shared.metrics = partial(metrics, 2), partial(metrics, 4)
+        told = list[Event]()
+        engine = Endpoint(Model("fake", "1", path=str(tmp_path)), urls=(alone.url, shared.url))
+        with recording(tmp_path, ["fake"], told.append):
+            engine.complete([[1, 2, 3]] * 4, Sampling(max_tokens=100), list(range(4)))
+            counted = meter.counted("fake")
+            engine.close()
+        speeds = [one for one in told if isinstance(one, Speed)]
+        assert {one.counted for one in speeds[2:]} == {"engine"}
+        assert speeds[-1].now is not None
+        assert 1000 < speeds[-1].now < 2000, "all of the one, and half of the other one"
+        assert counted is not None
+        assert counted.running == 4
+        assert (speeds[-1].tokens, speeds[-1].working) == (0, 4)
+        shared.metrics = None
+        engine.submit([1, 2, 3], Sampling(max_tokens=100), 9).result(20)
+        counted = meter.counted("fake")
+        assert counted is None or counted.tokens is None
+        engine.close()
 
 
 def test_the_best_speed_is_a_sustained_one() -> None:

@@ -11,12 +11,15 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from magpie_hf.cli.commands import status as command
+from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.run.pace import pace, tokens_left
 from magpie_hf.run.status import status
@@ -198,6 +201,28 @@ def test_status_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ("score", 0, 100, 0),
     ]
     assert (said["running"], said["finished"], said["pace"]) == (None, False, None)
+
+
+def test_the_status_is_shown_again_until_the_build_ends(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that ends while its status is watched."""
+    monkeypatch.setattr(command, "WATCH_SECONDS", 0.3)
+    with (folder / "run" / "lock").open("w") as lock:
+        lock.write("pid 1 on here")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ending = threading.Timer(0.5, fcntl.flock, (lock, fcntl.LOCK_UN))
+        ending.start()
+        assert main(["status", str(folder), "--watch"]) == OK
+        ending.join()
+    states = [
+        line.rpartition(", ")[2] for line in capsys.readouterr().out.splitlines() if line.startswith("model")
+    ]
+    assert len(states) >= 2
+    assert states[-1] == "stopped before its end"
+    assert all(state.startswith("running") for state in states[:-1])
+    assert main(["status", str(folder), "--watch", "--json"]) == BAD_INPUT
 
 
 def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:

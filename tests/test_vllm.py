@@ -19,6 +19,7 @@ import pytest
 
 from magpie_hf import VLLM, EngineError, Model, Sampling, chat_of, resolve
 from magpie_hf.domains import DOMAINS
+from magpie_hf.engines import meter
 from magpie_hf.engines.base import CONTEXT_FULL
 from magpie_hf.engines.vllm import engine as engines
 
@@ -48,7 +49,16 @@ def test_completions_keep_order_seeds_ends_and_counts(engine: VLLM) -> None:
     prompts = [chat.pre_query_prefix(domain.system) for domain in DOMAINS.values()] * 4
     sampling = Sampling(temperature=1.2, min_p=0.1, max_tokens=200, stop_token_ids=chat.turn_end_ids)
     seeds = list(range(1000, 1000 + len(prompts)))
+    before = meter.counted(engine.model.name) or meter.Counted(0, 0, 0)
     lengths = sorted(completion.num_tokens for completion in engine.complete(prompts, sampling, seeds))
+    made, read = (before.tokens or 0) + sum(lengths), (before.prompt_tokens or 0) + sum(map(len, prompts))
+    told = meter.counted(engine.model.name)
+    for _ in range(50):  # AsyncLLM hands results on before it counts them
+        if told is not None and told.tokens == made:
+            break
+        time.sleep(0.1)
+        told = meter.counted(engine.model.name)
+    assert told == meter.Counted(made, read, 0), "vLLM counts what it makes and reads"
     bound = lengths[len(lengths) // 2]  # some end before it, and some are cut there, whatever the model says
     sampling = replace(sampling, max_tokens=bound)
     first = engine.complete(prompts, sampling, seeds)

@@ -5,6 +5,7 @@ Not here: the order of the stages.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any
 from datasets import DatasetDict
 
 from magpie_hf.building.pipeline import Pipeline
-from magpie_hf.building.planned import found, planned
 from magpie_hf.card import plots
 from magpie_hf.card.provenance import licence_of, provenance
 from magpie_hf.card.stats import Built, Tally, over_domains, published, samples_of, tallies, with_rows
@@ -28,6 +28,7 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import beyond
 from magpie_hf.review.marks import REVIEWED
 from magpie_hf.run.local import Local, Report
+from magpie_hf.run.outline import planned, recorded
 from magpie_hf.run.session import no_progress_bars
 from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG
@@ -108,6 +109,23 @@ def _nothing_made(recipe: Recipe, numbers: Mapping[str, Tally]) -> NothingMade:
             f"no row can be published: {lines}; check the reference answers, drop fewer problems with"
             " --problems-as-given, or raise --max-tokens"
         )
+    lost = sum((Counter(one.unanswered) for one in funnels), Counter[str]())
+    reason = lost.most_common(1)[0][0] if lost else ""
+    if reason == "repetition":
+        return NothingMade(
+            f"no row can be published: {lines}; use another solver, or a higher --temperature: most answers"
+            " run in circles"
+        )
+    if reason == "context_full":
+        return NothingMade(
+            f"no row can be published: {lines}; use a solver with a longer context, or raise --max-model-len:"
+            " most prompts fill it"
+        )
+    if reason == "minority":
+        return NothingMade(
+            f"no row can be published: {lines}; give --keep-minority or more candidates (--k): most answers"
+            " are against the majority"
+        )
     return NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
 
 
@@ -175,10 +193,10 @@ def _begun(
         pipeline = Pipeline(recipe, local, folder, notify, not finished, most, take)
         folder.plan(
             recipe,
-            {domain.key: planned(recipe, domain, folder.run) for domain in recipe.domains},
+            {domain.key: recorded(recipe, domain, folder.run) for domain in recipe.domains},
             pipeline.selection_log.folder.name,
         )
-        notify(found(recipe, folder))
+        notify(planned(recipe, folder.path, folder.run))
         licence = licence_of(recipe, licence)
         known = finished and folder.knows_provenance and "recipe" in folder.provenance
         if recipe.problems is not None:  # the name of a file, which is no part of what determines the rows

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow.compute as pc
 from datasets import Features
 
-from magpie_hf.building.planned import stage_keys
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import LowYield
@@ -24,6 +23,7 @@ from magpie_hf.progress.events import Said, SelectionMoved
 from magpie_hf.progress.observer import Observer
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.local import Local
+from magpie_hf.run.outline import keys
 from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, session
 from magpie_hf.schema import NEIGHBOUR
@@ -77,7 +77,7 @@ class Pipeline:
         self.selection_log = SelectionLog(
             folder.run,
             recipe,
-            {domain.key: stage_keys(recipe, domain, folder.run)["samples"] for domain in recipe.domains},
+            {domain.key: keys(recipe, domain, folder.run)["samples"] for domain in recipe.domains},
             given,
         )
         # A preview leaves the whole selection of an earlier build alone.

@@ -81,8 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command is None:
             if (asked := menu.ask(words.parse_args)) is None:
                 return OK
-            sys.argv[1:] = asked  # the command that a message on Ctrl-C repeats
-            options = words.parse_args(asked)
+            options = asked
         check_environment()
         if recipe_files.is_recipe(options):
             recipe_file, options = recipe_files.with_recipe(words, arguments, options)

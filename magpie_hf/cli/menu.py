@@ -10,9 +10,11 @@ import shlex
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from magpie_hf.cli.commands.assembly import check_devices
 from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
 from magpie_hf.errors import BadInput
@@ -42,66 +44,134 @@ class Left(Exception):
     """The user quits without a build."""
 
 
-def ask(parse: Callable[[list[str]], argparse.Namespace]) -> list[str] | None:
-    """Ask on this terminal for a build, and return its arguments; None if the user quits (q, Ctrl-D, or n).
+@dataclass
+class _Wish:
+    """What the user wants; bound: None for the default; gpu: what is planned for, None for this machine's."""
 
-    parse: turns the arguments into options, for the plan in short. Raises BadInput without a terminal, and
-    KeyboardInterrupt on Ctrl-C.
+    model: str = WRITER
+    solver: str = SOLVER
+    scale: str = "1.0"
+    domains: str | None = None
+    bound: int | None = None
+    gpu: str | None = None
+
+    def arguments(self) -> list[str]:
+        """The arguments of the build."""
+        words = ["build", "--model", self.model]
+        words += ["--solver", self.solver] if self.solver != self.model else []
+        words += ["--scale", self.scale]
+        words += ["--domains", self.domains] if self.domains is not None else []
+        return words + (["--max-tokens", str(self.bound)] if self.bound is not None else [])
+
+
+def ask(parse: Callable[[list[str]], argparse.Namespace]) -> argparse.Namespace | None:
+    """Ask on this terminal for a build, and return its options; None if the user quits (q, Ctrl-D, or n).
+
+    parse: turns the arguments into options, for the plan in short. Raises BadInput without a terminal and
+    where vLLM cannot run at all, and KeyboardInterrupt on Ctrl-C.
     """
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         raise BadInput(
             "the menu needs a terminal; give a command, such as build --model 1 (magpie-hf --help)"
         )
     encodable(sys.stdin)
+    from magpie_hf.engines.vllm.device import check_device
+
+    on_cpu = check_device("")
     try:
         _say(tr("A dataset in five answers. Enter takes the value in brackets; q quits."))
-        arguments = _arguments()
-        planned = brief_of(parse(arguments))
-        if bound := _bound_of(planned.plan.bounds):
-            arguments += bound
-            planned = brief_of(parse(arguments))
-        _say("")
-        for line in planned.lines:
-            _say(line, " " * 9)
-        if not _answer(tr("Build it (y/n)"), "y", _yes):
-            raise Left
+        if on_cpu:
+            _say(tr("This machine has no GPU: a small model can be built with, and larger ones planned."))
+        wish = _Wish()
+        for question in (_ask_model, _ask_solver, _ask_scale, _ask_domains):
+            question(wish)
+        _ask_bound(wish, brief_of(parse(wish.arguments())).plan.bounds)
+        return _settled(wish, parse)
     except EOFError:
         print()
         return None
     except Left:
         return None
-    _say(tr("The same build without the menu:"))
-    print(f"magpie-hf {shlex.join(arguments)}\n", flush=True)  # unwrapped, to be copied
-    return arguments
 
 
-def _arguments() -> list[str]:
-    """The first four questions."""
+def _settled(wish: _Wish, parse: Callable[[list[str]], argparse.Namespace]) -> argparse.Namespace | None:
+    """Show the plan, and again after each change, until it is to be built or not."""
+    changes: dict[str, Callable[[_Wish], None]] = {
+        "model": _ask_model,
+        "solver": _ask_solver,
+        "scale": _ask_scale,
+        "domains": _ask_domains,
+        "bound": lambda wish: _ask_bound(wish, _default_bounds(wish, parse)),
+        "gpu": _ask_gpu,
+    }
+    while True:
+        options = parse(wish.arguments())
+        answer: str | None = None
+        try:
+            planned = brief_of(options, wish.gpu)
+        except BadInput as error:  # an unknown GPU, or an option that the chosen model does not have
+            _say(translated(str(error)))
+            answer = "gpu" if wish.gpu is not None else "model"
+            wish.gpu = None
+        else:
+            _say("")
+            for line in planned.lines:
+                _say(line, " " * 9)
+            runs = True
+            try:
+                check_devices(options, planned.outline.sources.values())
+            except BadInput as error:
+                runs = False
+                _say("\n" + translated(str(error)))
+            _say("\n" + tr("To change something, give its name: {names}.", names=", ".join(changes)))
+            answer = _answer(tr("Build it (y/n)"), "y" if runs else "n", lambda text: _yes(text, changes))
+        if answer in changes:
+            changes[answer](wish)
+            continue
+        _say(tr("The same build without the menu:"))
+        print(f"magpie-hf {shlex.join(wish.arguments())}\n", flush=True)  # unwrapped, to be copied
+        sys.argv[1:] = wish.arguments()  # the command that a message on Ctrl-C repeats
+        options.plan_shown = True
+        return options if answer == "y" else None
+
+
+def _default_bounds(wish: _Wish, parse: Callable[[list[str]], argparse.Namespace]) -> Sequence[Bound]:
+    return brief_of(parse(replace(wish, bound=None).arguments())).plan.bounds
+
+
+def _ask_model(wish: _Wish) -> None:
     models = [_label(model) for model in KNOWN_MODELS.values()]
     _list(
         tr("Which model writes the problems? An instruct model writes better ones than a reasoning model."),
         models,
         tr("or a Hub repository (owner/name), or a folder"),
     )
-    model = _answer(tr("model"), WRITER, _model)
-    _list(tr("Which model answers them? Reasoning models answer best; the same model may do both."), [])
-    solver = _answer(tr("solver"), SOLVER if _is_instruct(model) else model, _model)
+    wish.model = _answer(tr("model"), wish.model, _model)
+    wish.solver = SOLVER if _is_instruct(wish.model) else wish.model
 
+
+def _ask_solver(wish: _Wish) -> None:
+    _list(tr("Which model answers them? Reasoning models answer best; the same model may do both."), [])
+    wish.solver = _answer(tr("solver"), wish.solver, _model)
+
+
+def _ask_scale(wish: _Wish) -> None:
     sizes = [(scale, sum(scaled(domain, scale).count for domain in DOMAINS.values())) for scale in SCALES]
     _list(
         tr("How many problems?"),
         [],
         *(tr("{scale}: {count:,} in all six domains", scale=scale, count=count) for scale, count in sizes),
     )
-    scale = _answer(tr("scale"), "1.0", _scale)
+    wish.scale = _answer(tr("scale"), wish.scale, _scale)
 
+
+def _ask_domains(wish: _Wish) -> None:
     _list(tr("In which domains?"), [tr("all six"), tr("one"), tr("several")])
     mode = _answer(tr("mode"), "1", _mode)
-    arguments = ["build", "--model", model, *(["--solver", solver] if solver != model else [])]
-    arguments += ["--scale", scale]
     if mode == "1":
-        return arguments
-    counts = [(domain, scaled(domain, float(scale)).count) for domain in DOMAINS.values()]
+        wish.domains = None
+        return
+    counts = [(domain, scaled(domain, float(wish.scale)).count) for domain in DOMAINS.values()]
     _list(
         "",
         [
@@ -110,16 +180,20 @@ def _arguments() -> list[str]:
         ],
     )
     if mode == "2":
-        return [*arguments, "--domains", _answer(tr("domain"), "1", lambda text: _domains(text, 1))]
-    return [
-        *arguments,
-        "--domains",
-        _answer(tr("domains, separated by commas"), "1,2", lambda text: _domains(text, len(DOMAINS))),
-    ]
+        wish.domains = _answer(tr("domain"), "1", lambda text: _domains(text, 1))
+    else:
+        question = tr("domains, separated by commas")
+        wish.domains = _answer(question, "1,2", lambda text: _domains(text, len(DOMAINS)))
 
 
-def _bound_of(bounds: Sequence[Bound]) -> list[str]:
-    """The last question: how long an answer may be; the argument for it, where it is not the default."""
+def _ask_gpu(wish: _Wish) -> None:
+    wish.gpu = _answer(tr("GPU to plan for, such as H100; here for this machine's"), "here", str)
+    if _plain(wish.gpu) == "here":
+        wish.gpu = None
+
+
+def _ask_bound(wish: _Wish, bounds: Sequence[Bound]) -> None:
+    """How long an answer may be. bounds: the default one, twice and four times as many."""
     lines = (
         tr(
             "{factor}  {tokens:,} tokens: {truncated:.0%} truncated, {rows} SFT rows, {generated} tokens in"
@@ -137,7 +211,7 @@ def _bound_of(bounds: Sequence[Bound]) -> list[str]:
     )
     _list(title, [], *lines)
     tokens = _answer(tr("1x, 2x, 4x or tokens"), FACTORS[0], lambda text: _tokens(text, bounds))
-    return [] if tokens == bounds[0].tokens else ["--max-tokens", str(tokens)]
+    wish.bound = None if tokens == bounds[0].tokens else tokens
 
 
 def _answer(question: str, default: str, read: Callable[[str], T]) -> T:
@@ -215,10 +289,12 @@ def _domains(text: str, most: int) -> str:
     return ",".join(chosen)
 
 
-def _yes(text: str) -> bool:
-    if _plain(text) not in (*YES, *NO):
-        raise BadInput(f"the answer is {text!r}; give y (yes) or n (no)")
-    return _plain(text) in YES
+def _yes(text: str, changes: Collection[str]) -> str:
+    """y, n, or the name of what is to be changed."""
+    plain = _plain(text)
+    if plain not in (*YES, *NO, *changes):
+        raise BadInput(f"the answer is {text!r}; give y (yes), n (no) or one of {', '.join(changes)}")
+    return plain if plain in changes else "y" if plain in YES else "n"
 
 
 def _list(title: str, numbered: Iterable[str], *more: str) -> None:

@@ -49,6 +49,11 @@ class Journal:
         self._failure: tuple[Any, ...] | None = None  # from the first OSError
         self._lock = threading.Lock()
 
+    @property
+    def closed(self) -> bool:
+        """Whether its shard has ended."""
+        return self._closed
+
     def get(self, key: str) -> Any | None:
         return self.known.get(key)
 

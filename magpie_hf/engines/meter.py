@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -35,8 +36,23 @@ class Watcher(Protocol):
         """An engine is closed for good."""
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What an engine's own counters say.
+
+    tokens, prompt_tokens: completion tokens that it has made in this process, and prompt tokens that it has
+    read, of unfinished requests, too; None where it counts none. running: requests that it works on, while
+    the others wait in its queue.
+    """
+
+    tokens: int | None
+    prompt_tokens: int | None
+    running: int
+
+
 _watchers: tuple[Watcher, ...] = ()
 _CHANGING = threading.Lock()
+_counted: dict[str, Counted] = {}
 
 
 @contextmanager
@@ -76,7 +92,34 @@ def loading(engine: str, restart: bool = False) -> Iterator[None]:
         watcher.opened(engine, time.monotonic() - began, restart)
 
 
+def count(engine: str, tokens: int, prompt_tokens: int, running: int) -> None:
+    """Report what an engine's own counters say: so many more tokens, and requests that it works on now."""
+    with _CHANGING:
+        before = _counted.get(engine)
+        tokens += (before and before.tokens) or 0
+        prompt_tokens += (before and before.prompt_tokens) or 0
+        _counted[engine] = Counted(tokens, prompt_tokens, running)
+
+
+def at_work(engine: str, running: int) -> None:
+    """Report how many requests an engine without counters works on."""
+    with _CHANGING:
+        _counted[engine] = Counted(None, None, running)
+
+
+def counted(engine: str) -> Counted | None:
+    """What an engine's own counters said last; None where it says nothing."""
+    return _counted.get(engine)
+
+
+def uncount(engine: str) -> None:
+    """Report that an engine has no counters, or none any more."""
+    with _CHANGING:
+        _counted.pop(engine, None)
+
+
 def closed(engine: str) -> None:
     """Report that an engine is closed for good."""
+    uncount(engine)
     for watcher in _watchers:
         watcher.closed(engine)

@@ -94,7 +94,10 @@ def login(repo: str, say: Say) -> HfApi:
     from huggingface_hub import HfApi, get_token
 
     if (token := get_token()) is None:
-        raise BadInput("no token of the Hub is on this machine; log in with `hf auth login`")
+        raise BadInput(
+            "no token of the Hub is on this machine; log in with `hf auth login`, or write a folder with"
+            " publish --to FOLDER, which needs none"
+        )
     if not _TOKEN.fullmatch(token):
         raise BadInput(
             "the token of the Hub holds characters that no token has (HF_TOKEN or `hf auth login`); copy it"

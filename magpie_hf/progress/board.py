@@ -1,13 +1,13 @@
 """Board: the state of a build, computed from its events.
 
-Not here: how that is shown (lines.py, live.py).
+Not here: how long it still takes (remaining.py), and how it is shown (lines.py, live.py).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 
 from magpie_hf.progress.events import (
@@ -16,16 +16,22 @@ from magpie_hf.progress.events import (
     EngineClosed,
     EngineOpened,
     Event,
-    Found,
+    PlanMade,
     Planned,
     SelectionMoved,
     ShardFinished,
     Speed,
+    StageRequests,
+    UnderWay,
 )
+from magpie_hf.progress.remaining import Estimates, Workload, seconds_left
 
 
 class Board:
-    """The state of a build by its events so far. Times are `time.monotonic()`."""
+    """The state of a build by its events so far. Times are `time.monotonic()`.
+
+    Stages before the filtering count samples. Those after it count problems: a row that was dropped is none.
+    """
 
     def __init__(self) -> None:
         self.began = time.monotonic()
@@ -34,27 +40,44 @@ class Board:
         self.speed: Speed | None = None  # of the engine that told last
         self.restarts = 0
         self.ended: Ended | None = None
-        self._done = Counter[tuple[str, str]]()
-        self._rows = Counter[str]()  # finished ones by stage, with those that were found
-        self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._worked = 0.0  # seconds of the shards that this build made
+        self._planned_samples: dict[str, float] = {}
+        self._estimates = Estimates()
+        self._rows = Counter[tuple[str, str]]()  # finished rows, by stage and domain, with those found
+        self._problems = Counter[tuple[str, str]]()  # of finished shards, those that were not dropped before
+        self._found = Counter[tuple[str, str]]()
+        self._made = Counter[str]()  # rows that this build made, by stage, without dropped ones
+        self._under_way: dict[tuple[str, str], StageRequests] = {}
+        self._over: set[tuple[str, str]] = set()  # with a shard that has ended since that was told
+        self._shown = Counter[tuple[str, str]]()  # so that no number falls meanwhile
 
     def take(self, event: Event) -> None:
         """Take in what has happened."""
-        if isinstance(event, Planned):
+        if isinstance(event, PlanMade):
+            self._planned_samples = {row["domain"]: row["samples"][1] for row in event.plan["rows"]}
+            self._estimates.plan(event.plan)
+        elif isinstance(event, Planned):
             self.domains = {one.domain: one for one in event.domains}
             for one in event.domains:
                 for stage, found in one.found.items():
-                    self._add(one.domain, stage, found)
+                    self._found[stage, one.domain] = self._rows[stage, one.domain] = found.rows
+                self._estimates.engines(one.engines)
         elif isinstance(event, ShardFinished):
-            self._add(event.domain, event.stage, Found(event.rows, event.tokens, event.seconds))
-            self._worked += event.seconds
+            alive = event.rows - event.dropped
+            self._rows[event.stage, event.domain] += event.rows
+            self._problems[event.stage, event.domain] += alive
+            self._made[event.stage] += alive
+            self._over.add((event.stage, event.domain))
         elif isinstance(event, SelectionMoved):
             self.selection[event.domain] = event
+        elif isinstance(event, UnderWay):
+            self._under_way = {(one.stage, one.domain): one for one in event.stages}
+            self._over.clear()
         elif isinstance(event, Speed):
             self.speed = event
+            self._estimates.speed(event, time.monotonic())
         elif isinstance(event, EngineOpened):
             self.restarts += event.restart
+            self._estimates.opened(event)
         elif isinstance(event, EngineClosed):
             self.speed = self.speed and replace(self.speed, running=0, now=None)
         elif isinstance(event, Ended):
@@ -66,6 +89,10 @@ class Board:
         return list(
             dict.fromkeys(stage for one in self.domains.values() for stage in (*one.samples, *one.answers))
         )
+
+    @property
+    def _after_filtering(self) -> set[str]:
+        return {stage for one in self.domains.values() for stage in one.answers}
 
     @property
     def accepted(self) -> int:
@@ -88,45 +115,93 @@ class Board:
         return moved is not None and moved.accepted >= moved.target
 
     def needed(self, domain: str) -> int | None:
-        """Samples that the domain needs in all: an estimate by its yield until it is full.
+        """Samples that the domain needs in all: until it is full an estimate by its yield so far.
 
-        None before the first accepted problem.
+        Before the first accepted problem, what was planned; None without a plan.
         """
         moved = self.selection.get(domain)
         if moved is None or not moved.accepted:
-            return None
+            planned = self._planned_samples.get(domain)
+            return None if planned is None else math.ceil(planned)
         if self.is_full(domain):
             return moved.filtered
         return math.ceil(moved.target * moved.filtered / moved.accepted)
 
+    def wanted(self, stage: str, domain: str) -> int | None:
+        """Samples or problems that a stage is to make of a domain in all; None where nobody knows yet."""
+        if stage in self.domains[domain].samples:
+            return self.needed(domain)
+        moved = self.selection.get(domain)
+        return moved.target if moved is not None else self.domains[domain].target
+
     def done(self, stage: str, domain: str) -> int:
-        """Finished rows of a stage, at most as many as are needed."""
-        done, needed = self._done[stage, domain], self.needed(domain)
-        return done if needed is None else min(done, needed)
+        """Those of them that are made, by requests where a shard is under way."""
+        now, most = math.floor(self._progress(stage, domain)), self.wanted(stage, domain)
+        self._shown[stage, domain] = max(now, self._shown[stage, domain])
+        return self._shown[stage, domain] if most is None else min(most, self._shown[stage, domain])
+
+    def in_all(self, stage: str) -> tuple[int, int | None]:
+        """`done` and `wanted` over all domains."""
+        wanted = [self.wanted(stage, domain) for domain in self.domains]
+        whole = None if None in wanted else sum(one or 0 for one in wanted)
+        return sum(self.done(stage, domain) for domain in self.domains), whole
 
     def is_finished(self, stage: str) -> bool:
         """Whether a stage has nothing left to do."""
         return all(
-            self.is_full(domain) and self.done(stage, domain) == self.needed(domain)
+            self.is_full(domain) and self._rows[stage, domain] >= self.selection[domain].filtered
             for domain in self.domains
         )
 
+    @property
+    def at_work(self) -> list[str]:
+        """The stages with requests in flight."""
+        flying = {stage for (stage, _), one in self._under_way.items() if one.asked > one.done}
+        return [stage for stage in self.stages if stage in flying]
+
     def left(self, now: float) -> float | None:
-        """Seconds until the end, by the measured seconds a row.
-
-        None while a stage with rows to make has finished none.
-        """
-        work = 0.0
+        """Seconds until the end, from the requests that are left and the speed so far; None if not known."""
+        loads = []
         for stage in self.stages:
-            for domain in self.domains:
-                needed = self.needed(domain)
-                rows = None if needed is None else needed - self.done(stage, domain)
-                if rows is None or (rows and not self._rows[stage]):
-                    return None
-                work += rows * self._seconds[stage] / self._rows[stage] if rows else 0.0
-        return work / (self._worked / (now - self.began)) if work and self._worked else None if work else 0.0
+            asked = [one for (name, _), one in self._under_way.items() if name == stage]
+            engine = next((one.engines[stage] for one in self.domains.values() if stage in one.engines), None)
+            rows = self._left_of(stage)
+            flying = any(one.asked > one.done for one in asked)
+            if engine is None or (rows == 0 and not flying):  # a shard is finished whole, needed or not
+                continue
+            if rows is None:
+                return None
+            begun = self._made[stage] + sum(self._alive(one) for one in asked)
+            bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
+            planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
+            bound = max(bounds, default=None)
+            loads.append(Workload(stage, engine, rows, begun, planned, tuple(asked), bound))
+        knows = any(one.engines for one in self.domains.values())
+        return seconds_left(self._estimates, loads) if knows else None
 
-    def _add(self, domain: str, stage: str, made: Found) -> None:
-        self._done[stage, domain] += made.rows
-        self._rows[stage] += made.rows
-        self._seconds[stage] += made.seconds
+    def _left_of(self, stage: str) -> float | None:
+        left = 0.0
+        for domain in self.domains:
+            if (wanted := self.wanted(stage, domain)) is None:
+                return None
+            left += max(0.0, wanted - self._progress(stage, domain))
+        return left
+
+    def _progress(self, stage: str, domain: str) -> float:
+        """Rows that a stage has made, without those dropped before it, and its share of shards under way."""
+        made = self._problems[stage, domain] + self._found[stage, domain] * self._share(stage, domain)
+        under_way = self._under_way.get((stage, domain))
+        if under_way is None or not under_way.asked or (stage, domain) in self._over:
+            return made
+        return made + self._alive(under_way) * under_way.done / under_way.asked
+
+    def _alive(self, one: StageRequests) -> float:
+        """Rows of shards under way without those that were dropped before: an estimate."""
+        return one.rows * self._share(one.stage, one.domain)
+
+    def _share(self, stage: str, domain: str) -> float:
+        """The share of problems among a stage's rows: after the filtering, that of the accepted ones."""
+        moved = self.selection.get(domain)
+        if stage in self.domains[domain].samples or moved is None or not moved.filtered:
+            return 1.0
+        return moved.accepted / moved.filtered

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class PlanMade:
+    """The plan of the build, as `magpie-hf plan --json` prints it; comes before `Planned`, if at all."""
+
+    plan: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,8 @@ class DomainPlanned:
     """A domain of a build.
 
     target: problems to accept; samples, answers: its stages before and after the filtering, in order; found:
-    what the folder already held, by stage.
+    what the folder already held, by stage; engines: the engine of each stage that has one; most_tokens: of a
+    request, of stages with a bound.
     """
 
     domain: str
@@ -33,6 +41,8 @@ class DomainPlanned:
     samples: tuple[str, ...]
     answers: tuple[str, ...]
     found: Mapping[str, Found]
+    engines: Mapping[str, str] = field(default_factory=dict)
+    most_tokens: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,8 @@ class Planned:
 class ShardFinished:
     """Rows of one stage were made and are on the disk.
 
-    seconds: with the wait for the engine; reasons: what went wrong, by count.
+    seconds: with the wait for the engine; reasons: what went wrong, by count; dropped: rows that were dropped
+    before this stage.
     """
 
     domain: str
@@ -56,6 +67,7 @@ class ShardFinished:
     seconds: float
     tokens: int
     reasons: Mapping[str, int]
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,8 +105,11 @@ class EngineClosed:
 class Speed:
     """How fast a working engine is, in completion tokens a second; None where not known yet.
 
-    running: requests in flight; tokens: of this build so far; now: over the last minute; average: over this
-    build; best: the peak over 30 s of all builds in this folder.
+    running: requests in flight; tokens: of finished requests of this build so far; now: over the last ten
+    seconds by the engine's own counters, or else over the last minute by finished requests; average: over
+    this build; best: the peak over 30 s of all builds in this folder; counted: by whom the tokens were;
+    prompt_tokens: those read so far; unfinished_tokens: those that requests in flight have so far, an
+    estimate where the engine does not count; working: requests of those in flight that the engine works on.
     """
 
     engine: str
@@ -103,6 +118,37 @@ class Speed:
     now: float | None
     average: float | None
     best: float | None
+    counted: Literal["engine", "finished"] = "finished"
+    prompt_tokens: int = 0
+    unfinished_tokens: int = 0
+    working: int = 0
+
+
+@dataclass(frozen=True)
+class StageRequests:
+    """Requests of one stage of a domain.
+
+    rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
+    prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
+    natural logarithms of each one's tokens.
+    """
+
+    domain: str
+    stage: str
+    rows: int
+    asked: int
+    done: int
+    answered: int
+    tokens: int
+    prompt_tokens: int
+    log_tokens: float
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """How far the requests of all stages are that have asked anything."""
+
+    stages: tuple[StageRequests, ...]
 
 
 @dataclass(frozen=True)
@@ -122,7 +168,18 @@ class Ended:
     error: str | None
 
 
-Event = Planned | ShardFinished | SelectionMoved | EngineOpened | EngineClosed | Speed | Said | Ended
+Event = (
+    PlanMade
+    | Planned
+    | ShardFinished
+    | SelectionMoved
+    | EngineOpened
+    | EngineClosed
+    | Speed
+    | UnderWay
+    | Said
+    | Ended
+)
 
 
 def name_of(event: type[Event]) -> str:

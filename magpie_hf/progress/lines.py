@@ -6,6 +6,7 @@ Not here: the live view (live.py).
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import Protocol, TextIO
 
@@ -20,6 +21,8 @@ from magpie_hf.progress.events import (
     Said,
     SelectionMoved,
     ShardFinished,
+    Speed,
+    UnderWay,
     as_json,
 )
 from magpie_hf.text.language import tr
@@ -27,6 +30,7 @@ from magpie_hf.text.numbers import clock
 from magpie_hf.text.terminal import unheard
 
 EVERY_SECONDS = 30.0
+EVENT_SECONDS = 9.5  # between two printed speeds, which come every second or a little later
 
 
 class View(Protocol):
@@ -65,12 +69,21 @@ class Quiet:
 
 
 class Json:
-    """The view that prints each event as a JSON object on a line, with its time `at` (seconds since 1970)."""
+    """The view that prints each event as a JSON object on a line, with its time `at` (seconds since 1970).
+
+    Of events that come every second, one in ten seconds is printed; `speed` of each engine.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = Lines(out)
+        self._last: dict[str, float] = {}
 
     def take(self, event: Event) -> None:
+        if isinstance(event, Speed | UnderWay):
+            now, what = time.monotonic(), event.engine if isinstance(event, Speed) else ""
+            if now - self._last.get(what, -math.inf) < EVENT_SECONDS:
+                return
+            self._last[what] = now
         self._out.put(json.dumps({"at": round(time.time(), 3), **as_json(event)}, ensure_ascii=False))
 
     def close(self) -> None:
@@ -129,7 +142,7 @@ class Plain:
         for stage in board.stages:
             if stage not in self._finished and board.is_finished(stage):
                 self._finished.add(stage)
-                rows = sum(board.done(stage, domain) for domain in board.domains)
+                rows, _ = board.in_all(stage)
                 self._tell(tr("{stage} finished: {rows:,} rows", stage=stage, rows=rows))
 
     def _state(self) -> str:
@@ -142,6 +155,7 @@ class Plain:
             part
             for part in (
                 accepted,
+                messages.at_work(board),
                 messages.speeds(board),
                 messages.in_flight(board),
                 left,

@@ -31,7 +31,7 @@ CLOSE_SECONDS = 1.0
 
 
 class Live:
-    """The view that shows stages by domains, with rows done and needed; speed and time left stand below.
+    """The view that shows stages by domains, with rows done and wanted; speed and time left stand below.
 
     stream: the terminal; out: where notes and results go, if that is another stream.
     """
@@ -129,7 +129,7 @@ def _by_domain(board: Board, width: int) -> Table:
     table = _table([domain.replace("_", "_\n") for domain in board.domains])
     for stage in board.stages:
         table.add_row(
-            stage, *(_cell(board.done(stage, one), board.needed(one), exact) for one in board.domains)
+            stage, *(_cell(board.done(stage, one), board.wanted(stage, one), exact) for one in board.domains)
         )
     goals = [(board.accepted_of(one), board.domains[one].target) for one in board.domains]
     table.add_row(tr("accepted"), *(_cell(*goal, exact) for goal in goals), style="bold")
@@ -140,10 +140,8 @@ def _by_domain(board: Board, width: int) -> Table:
 def _in_all(board: Board) -> Table:
     """The table of all domains together, for narrow terminals."""
     table = _table([tr("all domains")])
-    needed = [board.needed(one) for one in board.domains]
-    rows = None if None in needed else sum(one or 0 for one in needed)
     for stage in board.stages:
-        table.add_row(stage, _cell(sum(board.done(stage, one) for one in board.domains), rows, True))
+        table.add_row(stage, _cell(*board.in_all(stage), True))
     table.add_row(tr("accepted"), _cell(board.accepted, board.target, True), style="bold")
     table.add_row("", _bar(board.accepted, board.target, EXACT), style="green")
     return table

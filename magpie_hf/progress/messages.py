@@ -17,7 +17,14 @@ def speeds(board: Board) -> str:
     """Tokens a second: now, on average, and the peak in this folder."""
     speed = board.speed
     now, average, best = (None, None, None) if speed is None else (speed.now, speed.average, speed.best)
-    said = tr("{now} tokens/s now, {average} on average", now=_rate(now), average=_rate(average))
+    if speed is not None and speed.counted == "finished":
+        said = tr(
+            "{now} tokens/s now, by finished requests, {average} on average",
+            now=_rate(now),
+            average=_rate(average),
+        )
+    else:
+        said = tr("{now} tokens/s now, {average} on average", now=_rate(now), average=_rate(average))
     if best is None:
         return said
     share = UNKNOWN if now is None else f"{now / best:.0%}"
@@ -25,8 +32,20 @@ def speeds(board: Board) -> str:
 
 
 def in_flight(board: Board) -> str:
+    """Requests in flight, and how many of them wait in the engine's queue."""
     running = 0 if board.speed is None else board.speed.running
-    return tr("{running:,} requests in flight", running=running)
+    said = tr("{running:,} requests in flight", running=running)
+    waiting = 0 if board.speed is None else running - board.speed.working
+    return said + (tr(" ({waiting:,} of them waiting)", waiting=waiting) if waiting > 0 else "")
+
+
+def at_work(board: Board) -> str:
+    """Rows done and wanted of the stages with requests in flight."""
+    cells = ((stage, *board.in_all(stage)) for stage in board.at_work)
+    return ", ".join(
+        tr("{stage} {done:,} of {wanted}", stage=stage, done=done, wanted=_rate(wanted))
+        for stage, done, wanted in cells
+    )
 
 
 def reasons(board: Board) -> str:

@@ -35,7 +35,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.running = 0
-        self.tokens = 0  # of all requests that are finished
+        self.tokens = self.prompt_tokens = 0  # of all requests that are finished
         self._lock = threading.Lock()
         self._begin = self._touched = 0.0
         self._begins: deque[float] = deque(maxlen=LONGEST)  # of the intervals before this one, without a gap
@@ -56,6 +56,7 @@ class Meter:
                 self._requests += requests
                 self._prompt_tokens += prompt_tokens
                 self.tokens += tokens
+                self.prompt_tokens += prompt_tokens
                 self._spread(began, at, tokens)
 
     def age(self, now: float) -> float:

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Literal
 
 from magpie_hf.engines import meter
-from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed
+from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed, UnderWay
 from magpie_hf.progress.meter import Meter
-from magpie_hf.progress.speed import SpeedFile, best, read
+from magpie_hf.progress.requests import Requests
+from magpie_hf.progress.speed import SUSTAINED_SECONDS, SpeedFile, best, read
 
 INTERVAL_SECONDS = 10.0  # of a line in the file
 TICK_SECONDS = 1.0
-NOW_TICKS = 60  # that "now" looks back: a request's tokens are known when it ends, so they come in bursts
+NOW_SECONDS = 10.0  # that "now" looks back by an engine's own counters
+FINISHED_SECONDS = 60.0  # and by finished requests, which come in bursts
 BEST_TICKS = 60  # between two looks at the file for the best speed
 
 
@@ -31,8 +33,10 @@ class Recorder:
         self._began = time.monotonic()
         self._folder, self._notify = folder, notify
         self._meters = {engine: Meter() for engine in engines}
-        self._rates = {engine: _Rate() for engine in self._meters}
+        self._requests = Requests()
+        self._rates = {engine: _Rate(engine, one, self._requests) for engine, one in self._meters.items()}
         self._best: dict[str, float | None] = {}
+        self._counted = {engine: _tokens(engine) for engine in self._meters}  # when an interval ended last
         self._file = SpeedFile(folder / "run")
         self._cutting = threading.Lock()  # so that intervals are written in their order
         self._ending = threading.Event()
@@ -58,6 +62,7 @@ class Recorder:
     def started(self, engine: str, at: float, requests: int) -> None:
         if engine in self._meters:
             self._meters[engine].start(at, requests)
+            self._requests.start(engine, at, requests)
 
     def ended(
         self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
@@ -65,10 +70,12 @@ class Recorder:
         # A request that began earlier is another build's, whose start was not counted here.
         if engine in self._meters and began >= self._began:
             self._meters[engine].end(began, at, requests, prompt_tokens, tokens)
+            self._requests.end(engine, began, at, requests, prompt_tokens, tokens)
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
         if engine in self._meters:
             self._file.opened(engine, seconds, restart)
+            self._rates[engine].begin_again()
             self._notify(EngineOpened(engine, round(seconds, 3), restart))
 
     def closed(self, engine: str) -> None:
@@ -86,34 +93,96 @@ class Recorder:
                 self._best = {engine: best(events, engine) for engine in self._meters}
             ticks += 1
             now = time.monotonic()
+            working = [engine for engine, one in self._meters.items() if one.running]
+            if working:
+                self._notify(UnderWay(self._requests.stages()))
             for engine, one in self._meters.items():
                 if one.age(now) >= INTERVAL_SECONDS or one.idle(now) >= TICK_SECONDS:
                     self._cut(engine)
-                if one.running:
-                    self._notify(self._rates[engine].speed(engine, one, now, self._best[engine]))
+                if engine in working:
+                    self._notify(self._rates[engine].speed(now, self._best[engine]))
+                else:
+                    self._rates[engine].begin_again()
 
     def _cut(self, engine: str) -> None:
         """Write the interval that is over, where there is one."""
         with self._cutting:
+            before, now = self._counted[engine], _tokens(engine)
+            self._counted[engine] = now
             if (made := self._meters[engine].cut(time.monotonic())) is not None:
-                self._file.interval(engine, made)
+                counted = None if now is None else max(0, now - (before or 0))
+                self._file.interval(engine, made, counted)
 
 
 class _Rate:
-    """How fast an engine is, by its counts once a tick while it works."""
+    """How fast an engine is, by its tokens once a tick while it works."""
 
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque(maxlen=NOW_TICKS)  # working seconds, and tokens by then
-        self._busy, self._last = 0.0, 0.0
+    def __init__(self, engine: str, done: Meter, requests: Requests) -> None:
+        self._engine, self._meter, self._requests = engine, done, requests
+        self._seen: deque[tuple[float, float]] = deque()  # working seconds, and tokens by then
+        self._busy, self._last, self._best = 0.0, 0.0, 0.0
+        self._whole = 0.0  # tokens by the last tick, of unfinished requests, too
+        self._ahead = 0  # tokens that the engine had counted more than its finished requests have
+        known = meter.counted(engine)
+        self._prompts = (known and known.prompt_tokens) or 0  # that the engine had read before
+        self.begin_again()
 
-    def speed(self, engine: str, meter: Meter, now: float, record: float | None) -> Speed:
+    def begin_again(self) -> None:
+        """Nothing is in flight: an earlier build used this engine, it died, or it is idle."""
+        if (counted := meter.counted(self._engine)) is not None and counted.tokens is not None:
+            self._ahead = counted.tokens - self._meter.tokens
+        else:
+            self._ahead = -self._meter.tokens
+
+    def speed(self, now: float, record: float | None) -> Speed:
+        finished, prompts = self._meter.tokens, self._meter.prompt_tokens
+        counted = meter.counted(self._engine)
+        own = None if counted is None else counted.tokens
+        running = self._meter.running
+        working = running if counted is None else min(counted.running, running)
+        if own is not None:
+            unfinished = float(max(0, own - finished - self._ahead))
+            prompts = max(prompts, (counted.prompt_tokens or 0) - self._prompts) if counted else prompts
+            back = NOW_SECONDS
+        else:
+            unfinished = self._requests.unfinished_tokens(
+                self._engine, now, None if counted is None else working
+            )
+            back = FINISHED_SECONDS
         self._busy += min(now - self._last, 2 * TICK_SECONDS)  # a longer time was not spent at work
         self._last = now
-        self._seen.append((self._busy, meter.tokens))
-        (began, before), (ends, tokens) = self._seen[0], self._seen[-1]
-        lately = (tokens - before) / (ends - began) if tokens > before else None
-        average = tokens / self._busy if tokens else None
-        return Speed(engine, meter.running, tokens, _rounded(lately), _rounded(average), _rounded(record))
+        self._whole = max(self._whole, finished + unfinished)
+        self._seen.append((self._busy, self._whole))
+        while self._seen[0][0] < self._busy - FINISHED_SECONDS:
+            self._seen.popleft()
+        lately, sustained = self._over(back), self._over(SUSTAINED_SECONDS)
+        if sustained is not None and self._busy > SUSTAINED_SECONDS:
+            self._best = max(self._best, sustained)
+        average = self._whole / self._busy if self._whole else None
+        return Speed(
+            self._engine,
+            running,
+            finished,
+            _rounded(lately),
+            _rounded(average),
+            _rounded(max(record or 0.0, self._best) or None),
+            "finished" if own is None else "engine",
+            prompts,
+            round(unfinished),
+            working,
+        )
+
+    def _over(self, back: float) -> float | None:
+        """Tokens a second over the last seconds at work; None without any."""
+        ends, tokens = self._seen[-1]
+        began, before = next(one for one in self._seen if one[0] >= ends - back)
+        return (tokens - before) / (ends - began) if tokens > before else None
+
+
+def _tokens(engine: str) -> int | None:
+    """What an engine's own counter says of its tokens; None without one."""
+    counted = meter.counted(engine)
+    return None if counted is None else counted.tokens
 
 
 def _rounded(rate: float | None) -> float | None:

@@ -7,7 +7,7 @@ All builds of a folder append to the file; a line survives the end of the proces
 
 - opened: `engine`, `seconds` of loading, `restart`;
 - interval: `engine`, `seconds`, mean requests `running`; of the requests that finished in it, `requests`,
-  `prompt_tokens` and `tokens`;
+  `prompt_tokens` and `tokens`; where the engine counts, `counted`: tokens that it made in it;
 - closed: `engine`;
 - build: `what` (began, finished or stopped), `seconds` since it began.
 
@@ -52,16 +52,18 @@ class SpeedFile:
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
         self._write("opened", time.time(), engine=engine, seconds=round(seconds, 3), restart=restart)
 
-    def interval(self, engine: str, made: Interval) -> None:
+    def interval(self, engine: str, made: Interval, counted: int | None = None) -> None:
         values = {
             "running": round(made.running, 2),
             "requests": made.requests,
             "prompt_tokens": made.prompt_tokens,
             "tokens": made.tokens,
         }
-        earlier = {"earlier": made.earlier} if made.earlier else {}
+        more: dict[str, Any] = {"earlier": made.earlier} if made.earlier else {}
+        if counted is not None:
+            more["counted"] = counted
         at = time.time() - (time.monotonic() - made.end)
-        self._write("interval", at, engine=engine, seconds=round(made.seconds, 3), **values, **earlier)
+        self._write("interval", at, engine=engine, seconds=round(made.seconds, 3), **values, **more)
 
     def closed(self, engine: str) -> None:
         self._write("closed", time.time(), engine=engine)
@@ -98,11 +100,16 @@ def best(events: Sequence[Mapping[str, Any]], engine: str) -> float | None:
         for at in range(first, len(mine)):
             if at > first and mine[at]["at"] - mine[at]["seconds"] - mine[at - 1]["at"] > 0.5:
                 break
-            seconds, tokens = seconds + mine[at]["seconds"], tokens + mine[at]["tokens"]
+            seconds, tokens = seconds + mine[at]["seconds"], tokens + tokens_in(mine[at])
             if seconds >= SUSTAINED_SECONDS:
                 rates.append(tokens / seconds)
                 break
     return max(rates, default=0.0) or None  # no request may have ended yet
+
+
+def tokens_in(interval: Mapping[str, Any]) -> int:
+    """The tokens that were made in an interval: by the engine's counter, or else of finished requests."""
+    return int(interval.get("counted", interval["tokens"]))
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

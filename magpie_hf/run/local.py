@@ -156,8 +156,11 @@ class Local:
         began = time.monotonic()
         folder.path.mkdir(parents=True, exist_ok=True)
         summary: dict[str, Any] = {}
+        dropped = 0
 
         def function(batch: Batch) -> Batch:
+            nonlocal dropped
+            dropped = sum(reason is not None for reason in batch.get("dropped", ()))
             try:
                 out = self.apply(stage, batch, folder, start, stop)
             except Fault as fault:
@@ -178,7 +181,8 @@ class Local:
         seconds = time.monotonic() - began
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **summary}
         folder.finish(file, _record(rows, stage), shard)
-        self.report(ShardFinished(rows.domain, stage.label, stop - start, round(seconds, 3), **summary))
+        made = stop - start, round(seconds, 3), summary["tokens"], summary["reasons"], dropped
+        self.report(ShardFinished(rows.domain, stage.label, *made))
         return file
 
 

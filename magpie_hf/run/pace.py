@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.progress.speed import read
+from magpie_hf.progress.speed import read, tokens_in
 from magpie_hf.run.status import Status
 
 RECENT = 60.0  # seconds before the last record that count as "now"
@@ -66,4 +66,4 @@ def _rate(spans: Sequence[dict[str, Any]]) -> float:
     for one in sorted(spans, key=lambda one: float(one["at"] - one["seconds"])):
         busy += max(0.0, one["at"] - max(end, one["at"] - one["seconds"]))
         end = max(end, one["at"])
-    return float(sum(one["tokens"] for one in spans) / busy) if busy else 0.0
+    return float(sum(map(tokens_in, spans)) / busy) if busy else 0.0

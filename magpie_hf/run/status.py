@@ -24,6 +24,7 @@ from magpie_hf.store.records import (
     stage_record,
     unreadable,
 )
+from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr
 
 
@@ -73,7 +74,7 @@ class SelectionStatus:
         share = f" ({self.accepted / self.filtered:.0%})" if self.filtered else ""
         filtered = tr("of {count:,} samples filtered", count=self.filtered)
         return (
-            f"{self.domain:<14} {'selection':<12} {f'{self.accepted:,}/{self.target:,}':>15}"
+            f"{self.domain:<14} {padded(tr('selection'), 12)} {f'{self.accepted:,}/{self.target:,}':>15}"
             f" {filtered}{share}{reasons}"
         )
 

@@ -27,8 +27,12 @@ class Brief:
     lines: tuple[str, ...]
 
 
-def brief_of(options: argparse.Namespace) -> Brief:
-    """The plan in short of a build, from its options. Raises BadInput as `plan_of` does."""
+def brief_of(options: argparse.Namespace, gpu: str | None = None) -> Brief:
+    """The plan in short of a build, from its options.
+
+    gpu: the name of one to plan for. Raises BadInput for a name that is not known, and as `plan_of` does.
+    """
+    from magpie_hf.models.gpu_names import gpu_named
     from magpie_hf.planning.inputs import out_of, outline_of
     from magpie_hf.planning.plan import plan_of
     from magpie_hf.planning.view import chat_lines, heading, sampling_line, short, warnings
@@ -37,7 +41,7 @@ def brief_of(options: argparse.Namespace) -> Brief:
     check_rules(options, domains)
     outline = outline_of(options, domains, roles(options))
     out = out_of(options, outline, named(domains))
-    plan = plan_of(options, outline, out)
+    plan = plan_of(options, outline, out, None if gpu is None else gpu_named(gpu))
     head = heading(domains, outline.sources, outline.k, options.out or str(out))
     said = (
         sampling_line(outline),

@@ -23,6 +23,7 @@ from magpie_hf.cli.commands.options import (
 from magpie_hf.cli.commands.upload import check_push, check_replaced, interrupted_at_once, push_folder
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput
+from magpie_hf.progress.events import PlanMade
 from magpie_hf.run.interrupts import stopping_at_once
 from magpie_hf.text.language import tr
 
@@ -65,7 +66,9 @@ def _build(
     options: argparse.Namespace, domains: tuple[Domain, ...], made: Brief, show: Show, began: float
 ) -> int:
     """Run the build and print its result; returns the exit code."""
-    show.say("\n".join(made.lines))
+    show.take(PlanMade(made.plan.to_dict()))
+    if not getattr(options, "plan_shown", False):  # the menu has shown it
+        show.say("\n".join(made.lines))
     check_devices(options, made.outline.sources.values())
     cluster = cluster_of(options)
     head = check_push(options)

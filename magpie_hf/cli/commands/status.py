@@ -8,15 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.errors import BadInput
 from magpie_hf.run.pace import Pace, pace
 from magpie_hf.run.status import SelectionStatus, StageStatus, Status, status
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import console, is_terminal, print_table
+
+WATCH_SECONDS = 2.0
 
 
 def add(commands: Any) -> None:
@@ -28,21 +32,37 @@ def add(commands: Any) -> None:
     )
     state.add_argument("folder", help="the --out folder of the build")
     state.add_argument("--json", action="store_true", help="print one JSON object")
+    state.add_argument(
+        "--watch", action="store_true", help="show it again every two seconds, until no build runs there"
+    )
     state.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a table on a terminal, and one line per stage elsewhere."""
     folder = Path(options.folder).expanduser()
+    if options.watch and options.json:
+        raise BadInput("--watch redraws a picture, and --json is one object; give one of the two")
+    found = _shown(folder, options)
+    while options.watch and found.running:
+        time.sleep(WATCH_SECONDS)
+        found = _shown(folder, options)
+    return OK
+
+
+def _shown(folder: Path, options: argparse.Namespace) -> Status:
+    """Print the status of a build; `--watch` on a terminal does so in place of what stood there."""
     found = status(folder)
     speed = pace(folder, found)
+    if options.watch and is_terminal(sys.stdout):
+        console().clear()
     if options.json:
         print(json.dumps({**asdict(found), "pace": asdict(speed) if speed else None}, indent=2))
     elif is_terminal(sys.stdout):
         _print(found, speed)
     else:
-        print("\n".join([*found.lines(), *([_said(speed)] if speed else [])]))
-    return OK
+        print("\n".join([*found.lines(), *([_said(speed)] if speed else [])]), flush=True)
+    return found
 
 
 def _print(found: Status, speed: Pace | None) -> None:

@@ -15,12 +15,13 @@ from typing import Any, Literal
 
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating
+from magpie_hf.engines.served.addresses import address
 from magpie_hf.engines.served.faults import Fault, Garbled
 from magpie_hf.engines.served.kinds import KINDS, Kind, kind_of
 from magpie_hf.engines.served.other_wires import PATHS, body_of, decoded, read_answer
 from magpie_hf.engines.served.pool import Pool
 from magpie_hf.engines.served.request_queue import Request
-from magpie_hf.engines.served.servers import CONNECT_SECONDS, Server, address
+from magpie_hf.engines.served.servers import CONNECT_SECONDS, Server
 from magpie_hf.engines.served.wire import (
     COMPLETIONS,
     RATINGS,

@@ -21,11 +21,14 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from magpie_hf.engines import meter
+from magpie_hf.engines.served.addresses import most_connections
+from magpie_hf.engines.served.counters import Counters
 from magpie_hf.engines.served.event_loop import LoopThread
 from magpie_hf.engines.served.faults import Broken, Busy, Fault, Garbled, Gone, Refused
 from magpie_hf.engines.served.kinds import KINDS, Kind, marks_of
 from magpie_hf.engines.served.request_queue import Request, Waiting
-from magpie_hf.engines.served.servers import Server, most_connections
+from magpie_hf.engines.served.servers import Server
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.text.language import translated
@@ -142,6 +145,8 @@ class Pool:
             if error is not None:
                 raise error
             self._check_marks(server)
+        self._counters = Counters(self._model.name, self._servers if self._kind.name == "vllm" else ())
+        self._loop.job(self._counters.read_on())
         self._loop.job(self._watch())
 
     def _check_marks(self, server: Server) -> None:
@@ -269,7 +274,16 @@ class Pool:
         """Send a server nothing more until it is healthy."""
         if self._end is None and server.up:
             server.up = False
-            LOG.warning("%s %s; its requests go to others", server.url, server.words)
+            if any(one.up for one in self._servers):
+                LOG.warning("%s %s; its requests go to others", server.url, server.words)
+            else:
+                LOG.warning(
+                    "%s %s; no server of %s is left, so requests wait up to %d s for one",
+                    server.url,
+                    server.words,
+                    self._model.name,
+                    round(self._patience),
+                )
             self._loop.job(self._revive(server))
 
     async def _revive(self, server: Server) -> None:
@@ -319,6 +333,8 @@ class Pool:
                 if server.up and server.tasks and now - server.heard > QUIET_SECONDS:
                     server.heard = now
                     self._loop.job(self._look(server, quiet=True))
+            if not self._counters.counting:
+                meter.at_work(self._model.name, sum(len(server.tasks) for server in self._servers))
             self._check_patience(now)
             self._dispatch()
 

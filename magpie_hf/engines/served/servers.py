@@ -14,10 +14,10 @@ import os
 import re
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from magpie_hf.engines.served.addresses import API_KEY, address
 from magpie_hf.engines.served.concurrency import Window
 from magpie_hf.engines.served.faults import Broken, Busy, Fault, Garbled, Gone, Refused
 from magpie_hf.engines.served.kinds import SEEDLESS, TEXTS, Kind
@@ -28,41 +28,17 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.tokenizer import BROKEN, HALF, storable, tokenizer_of
 
-API_KEY = "VLLM_API_KEY"
 CONNECT_SECONDS = 10.0  # for a connection, and for questions about the server itself
-OTHER_FILES = 256  # for shards, journals and all else that a build opens
 LEAST_KEY = 8  # letters of a key that no answer may hold; a shorter one can stand in any text
 KEEP_ALIVE_SECONDS = 4.0  # vLLM closes an idle connection after 5 s, and a request sent just then is lost
 SLOWEST, LATENCY_WEIGHT = 2.0, 0.1
+MOST_METRICS = 1 << 24  # bytes; vLLM says some 100 kB
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is cut to this
 PIECE = 1 << 16  # bytes of an answer that are read at once
 PROBE, PROBE_SECONDS = "One and one is two, and two and two is four.", 60.0  # one token, on a slow machine
 _ESCAPED = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")  # an ASCII letter, as JSON may write it
 NOTHING: frozenset[tuple[str, str]] = frozenset()
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds after a fault, doubled with each further one in a row
-
-
-def address(url: str) -> str:
-    """The root of a server's addresses: http://host:8000 for http://host:8000/v1/.
-
-    Raises BadInput for no such address.
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        host.encode("idna")  # as the resolver does
-        named = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address, or a host that is no name
-        raise BadInput(
-            "the address of a server cannot be read; give one such as http://host:8000/v1"
-        ) from None
-    if "@" in parts.netloc:
-        raise BadInput(
-            f"the address of the server {host} holds a user or a password; leave them out, and set {API_KEY}"
-        )
-    if not named or parts.query or parts.fragment or re.search(r"\s", url):
-        raise BadInput(f"{url!r} is no address of a server; give one such as http://host:8000/v1")
-    return url.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 class Server:
@@ -145,6 +121,11 @@ class Server:
         status, _, _ = await self._send("GET", self.kind.health, seconds=CONNECT_SECONDS, most=None)
         if status != 200:
             raise Busy(f"answered {status} when it was asked for its health")
+
+    async def metrics(self) -> bytes | None:
+        """What it says at /metrics; None where it says nothing there. Raises Fault and Garbled."""
+        status, _, raw = await self._send("GET", "/metrics", seconds=CONNECT_SECONDS, most=MOST_METRICS)
+        return raw if status == 200 else None
 
     async def identify(self, model: Model, need: int | None) -> None:
         """Learn the server's name and room for the model, and its marks.
@@ -419,16 +400,6 @@ def _passes(status: int) -> bool:
 
 def _whole(value: Any) -> int | None:
     return value if type(value) is int and value > 0 else None
-
-
-def most_connections() -> int:
-    """How many connections this process can open: its limit on files, less those needed elsewhere."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return 1 << 16
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 16 if soft == resource.RLIM_INFINITY else max(1, soft - OTHER_FILES)
 
 
 def _reason(error: BaseException) -> str:

@@ -222,7 +222,7 @@ class VLLM(Engine):
             "tensor_parallel_size": parallelism.tensor,
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "trust_remote_code": False,
-            "disable_log_stats": True,
+            "disable_log_stats": False,  # the counts that Counting takes
             "use_tqdm_on_load": False,
         }
         if parallelism.data > 1:

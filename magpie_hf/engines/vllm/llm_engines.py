@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from magpie_hf.engines.vllm.counting import Counting
 from magpie_hf.engines.vllm.plugin import PARENT
 from magpie_hf.errors import EngineError
 
@@ -73,6 +74,7 @@ class InProcessEngine:
         except BaseException as error:  # the constructor re-raises it in the caller's thread
             built.set_exception(error)
             return
+        Counting.install(engine, name)
         built.set_result(engine.model_config.max_model_len)
         running: dict[str, _Submitted] = {}
         try:
@@ -159,6 +161,7 @@ class AsyncEngine:
         self._thread.start()
         try:
             self._llm = self._run(self._build(arguments))
+            Counting.install(self._llm, name)
         except BaseException:
             self._stop_loop()
             raise

@@ -1,0 +1,217 @@
+"""How long a build still takes: the requests that are left, by their lengths so far, at the speed so far.
+
+Not here: which rows are left (board.py).
+
+Work is counted in tokens, with a tenth for each prompt token. How long a stage's answers are is known from
+the finished ones, from what those in flight have so far, and, while the finished ones are few, from the plan.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from magpie_hf.progress.events import EngineOpened, Speed, StageRequests
+from magpie_hf.progress.lengths import more
+
+PROMPT_WORK = 0.1  # of a prompt token, in sampled ones
+LOOK_BACK = {"engine": 60.0, "finished": 180.0}  # seconds of work that a speed is taken from, by who counts
+NOW = {"engine": 20.0, "finished": 180.0}  # and the speed of now
+KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
+WELL_USED = 0.5  # of the most requests that it worked on at once
+LEAST_SECONDS = 3.0  # of work, before which a speed is none
+
+
+@dataclass(frozen=True)
+class _Tick:
+    """Some seconds of an engine at work: what it did, and on how many requests."""
+
+    seconds: float
+    work: float
+    working: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A stage with rows left to make.
+
+    rows: those that are left; begun: those that this build has made or begun; planned: those in all, by the
+    plan; asked: its requests, a domain each; most_tokens: the bound of a request.
+    """
+
+    stage: str
+    engine: str
+    rows: float
+    begun: float
+    planned: float
+    asked: tuple[StageRequests, ...]
+    most_tokens: int | None
+
+    @property
+    def answered(self) -> int:
+        return sum(one.answered for one in self.asked)
+
+    @property
+    def flying(self) -> int:
+        return sum(one.asked - one.done for one in self.asked)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """What the plan says of a stage: requests in all, and tokens of one."""
+
+    source: str
+    requests: float
+    tokens: float
+    prompt: float
+
+
+class Estimates:
+    """What is known of a build's engines and requests: by the plan, and by their speed so far."""
+
+    def __init__(self) -> None:
+        self.planned: dict[str, _Planned] = {}
+        self.last: dict[str, Speed] = {}  # the last speed of each engine
+        self._weights: dict[str, float] = {}  # GB, by a model's source
+        self._sources: dict[str, str] = {}  # by engine
+        self._openings: dict[str, float] = {}
+        self._ticks: dict[str, deque[_Tick]] = {}
+        self._before: dict[str, tuple[float, float]] = {}  # when an engine told last, and its work by then
+
+    def plan(self, plan: Mapping[str, Any]) -> None:
+        for one in plan["stages"]:
+            if (requests := one["requests"][1]) > 0:
+                tokens, prompt = (one[what][1] / requests for what in ("tokens", "prompt"))
+                self.planned[one["stage"]] = _Planned(one["source"], requests, tokens, prompt)
+        self._weights = {one["source"]: one["weights_gb"] for one in plan["models"]}
+
+    def engines(self, engines: Mapping[str, str]) -> None:
+        """Learn the engines of stages, whose models the plan knows by their sources."""
+        for stage, engine in engines.items():
+            if stage in self.planned:
+                self._sources[engine] = self.planned[stage].source
+
+    def opened(self, event: EngineOpened) -> None:
+        self._openings[event.engine] = event.seconds
+
+    def speed(self, event: Speed, now: float) -> None:
+        """Take in what an engine did since it told last."""
+        self.last[event.engine] = event
+        work = event.tokens + event.unfinished_tokens + PROMPT_WORK * event.prompt_tokens
+        at, before = self._before.get(event.engine, (now - 1.0, 0.0))
+        self._before[event.engine] = now, max(before, work)
+        ticks = self._ticks.setdefault(event.engine, deque())
+        seconds = min(2.0, now - at)  # an idle time was not spent at work
+        ticks.append(_Tick(seconds, max(0.0, work - before), event.working))
+        while sum(tick.seconds for tick in ticks) > KEPT_SECONDS:
+            ticks.popleft()
+
+    def full_rate(self, engine: str) -> float | None:
+        """Work a second of an engine that is well used; of one that has not worked, by that of another one
+        and their sizes. None where nobody knows yet.
+        """
+        if (own := self._full_rate(engine)) is not None:
+            return own
+        size = self._weights.get(self._sources.get(engine, ""))
+        for other in self._ticks:
+            rate, others = self._full_rate(other), self._weights.get(self._sources.get(other, ""))
+            if rate is not None and size and others:
+                return rate * others / size
+        return None
+
+    def _full_rate(self, engine: str) -> float | None:
+        ticks = self._ticks.get(engine, ())
+        most = max((tick.working for tick in ticks), default=0)
+        used = [tick for tick in ticks if tick.working >= WELL_USED * most]
+        rates = self._rate(engine, used, LOOK_BACK), self._rate(engine, ticks, LOOK_BACK)
+        return max((rate for rate in rates if rate is not None), default=None)
+
+    def rate_now(self, engine: str) -> float | None:
+        """Work a second of an engine now, however few requests it has; None where nobody knows."""
+        return self._rate(engine, self._ticks.get(engine, ()), NOW)
+
+    def _rate(self, engine: str, ticks: Iterable[_Tick], back: Mapping[str, float]) -> float | None:
+        """Work a second over the last of these ticks."""
+        seconds, work = 0.0, 0.0
+        for tick in reversed(list(ticks)):
+            if seconds >= back[self.last[engine].counted]:
+                break
+            seconds, work = seconds + tick.seconds, work + tick.work
+        return work / seconds if work and seconds >= LEAST_SECONDS else None
+
+    def opening(self, engine: str) -> float:
+        """Seconds to open an engine that is not open yet: what others took."""
+        if engine in self._openings or not self._openings:
+            return 0.0
+        return max(self._openings.values())
+
+
+def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | None:
+    """Seconds until the end; None while nobody knows.
+
+    Requests in flight go on at the speed of now; the others at that of an engine that is well used.
+    """
+    seconds = 0.0
+    for engine in dict.fromkeys(load.engine for load in loads):
+        mine = [load for load in loads if load.engine == engine]
+        works = [work for load in mine if (work := _work(estimates, load, mine)) is not None]
+        full = estimates.full_rate(engine)
+        if full is None or len(works) < len(mine):
+            return None
+        begun, others = (sum(work[at] for work in works) for at in range(2))
+        now = estimates.rate_now(engine) or full
+        seconds += begun / now + others / full + estimates.opening(engine)
+    return seconds
+
+
+def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, float]:
+    """Requests of a stage that its engine works on, and the tokens that they have so far."""
+    last = estimates.last.get(load.engine)
+    if not load.flying or last is None or not last.running:
+        return 0.0, 0.0
+    weights = {one.stage: one.flying * (_mean(estimates, one) or 1.0) for one in beside}
+    tokens = last.unfinished_tokens * weights[load.stage] / (sum(weights.values()) or 1.0)
+    return load.flying * last.working / last.running, tokens
+
+
+def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, float] | None:
+    """The work that a stage has left: the rest of requests at work, and the others from their beginning.
+
+    beside: all loads of its engine.
+    """
+    planned, answered = estimates.planned.get(load.stage), load.answered
+    if load.begun and answered + load.flying:
+        requests = load.rows * (answered + load.flying) / load.begun
+    elif planned is not None and load.planned:
+        requests = load.rows * planned.requests / load.planned
+    else:
+        return None
+    if (mean := _mean(estimates, load)) is None:
+        return None
+    at_work, tokens = _at_work(estimates, load, beside)
+    so_far = tokens / at_work if at_work else 0.0
+    logarithms = sum(one.log_tokens for one in load.asked)
+    by_plan = None if planned is None else planned.tokens
+    following = more(so_far, at_work, answered, logarithms, by_plan, load.most_tokens)
+    count = load.answered + at_work
+    length = (load.answered * mean + at_work * (so_far + following)) / count if count else mean
+    others = max(0.0, requests - at_work)
+    return at_work * following, others * (length + PROMPT_WORK * _prompt(estimates, load))
+
+
+def _prompt(estimates: Estimates, load: Workload) -> float:
+    """The mean prompt tokens of a stage's requests."""
+    if load.answered:
+        return sum(one.prompt_tokens for one in load.asked) / load.answered
+    planned = estimates.planned.get(load.stage)
+    return 0.0 if planned is None else planned.prompt
+
+
+def _mean(estimates: Estimates, load: Workload) -> float | None:
+    """The mean tokens of a stage's finished requests, or by the plan."""
+    if load.answered:
+        return sum(one.tokens for one in load.asked) / load.answered
+    planned = estimates.planned.get(load.stage)
+    return None if planned is None else planned.tokens
