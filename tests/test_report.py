@@ -162,10 +162,13 @@ def test_a_row_shows_all_that_was_made_of_it(
         row for row in pq.read_table(file).to_pylist() if row["pair_kind"] and row["solution_reason"] is None
     )
     one = opened(page_file)
-    text = one.open(row["id"])
+    one.open(row["id"])
+    one.page.click(".others summary")
+    one.page.wait_for_selector(".others .candidate")
+    text = one.page.text_content("#detail") or ""
     assert one.page.locator(".candidate").count() == len(row["candidates"]) == 3
     for number, candidate in enumerate(row["candidates"]):
-        shown = one.page.locator(".candidate").nth(number)
+        shown = one.page.locator(f"[data-candidate='{number}']")
         assert ("chosen" in shown.inner_text()) == (number == row["chosen_index"])
         assert ("rejected" in shown.inner_text()) == (number == row["rejected_index"])
         assert (
@@ -492,7 +495,7 @@ def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
             ),
         ),
         ("gone", ["run"], "is missing; run the build again, then look at it"),
-        ("begun", ["run"], "no row of the build in run went through every stage yet"),
+        ("begun", ["run"], "the build in run has no sample yet; wait for the first, or run the build again"),
         ("plain", ["run", "--out", "run"], "run cannot be written (Is a directory); choose another --out"),
         ("plain", ["run", "--out", "run/README.md/x.html"], "cannot be written"),
         ("plain", ["run", "--out", "/proc/nowhere/x.html"], "cannot be written"),

@@ -3,7 +3,7 @@
 let summary = { words: {} };
 
 function say(key, values = {}) {
-  return (summary.words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  return (summary.words[key] ?? summary.words[`column_${key}`] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
 const NONE = "–";

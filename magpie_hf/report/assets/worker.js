@@ -1,0 +1,153 @@
+// Finds a text or a regular expression in the rows, beside the page, which therefore never waits for it.
+// Not here: what the page does when an expression takes too long: it ends this worker (search.js).
+
+const waiting = new Map(); // by the name of a block: what to do with its data
+const kept = new Map(); // by the number of a block of problems: their texts, whole and folded
+let ids = [];
+let latest = 0;
+
+const ask = (name) =>
+  new Promise((resolve) => {
+    waiting.set(name, [...(waiting.get(name) ?? []), resolve]);
+    postMessage({ need: name });
+  });
+
+async function unpack(name) {
+  const packed = atob(await ask(name));
+  const bytes = Uint8Array.from(packed, (sign) => sign.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+function problems(number) {
+  if (!kept.has(number))
+    kept.set(
+      number,
+      unpack(`texts-${number}`).then((texts) => {
+        const whole = texts.map((text) => (typeof text === "string" ? text : `${text[0]}\n${text[2]}`));
+        return { whole, folded: whole.map(fold) };
+      }),
+    );
+  return kept.get(number);
+}
+
+// What a reader may type for a sign of a formula, and what stands for it here.
+const SIGNS = {
+  "≤": "\\le",
+  "≥": "\\ge",
+  "≠": "\\ne",
+  "×": "\\times",
+  "·": "\\cdot",
+  "÷": "\\div",
+  "±": "\\pm",
+  "∞": "\\infty",
+  "∈": "\\in",
+  "∑": "\\sum",
+  "∫": "\\int",
+  "√": "\\sqrt",
+  "→": "\\to",
+  "π": "\\pi",
+  "α": "\\alpha",
+  "β": "\\beta",
+  "γ": "\\gamma",
+  "θ": "\\theta",
+  "λ": "\\lambda",
+};
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+// Texts that say the same in other spelling become equal: case, braces, spaces and sizes of formulas.
+function fold(text) {
+  let found = text;
+  if (/[^\u0000-\u007f]/.test(found))
+    found = found
+      .replace(/[⁰¹²³⁴-⁹]+/g, (signs) => `^${[...signs].map((sign) => RAISED.indexOf(sign)).join("")}`)
+      .replace(/[≤≥≠×·÷±∞∈∑∫√→παβγθλ]/g, (sign) => SIGNS[sign])
+      .normalize("NFKC");
+  found = found.toLowerCase();
+  if (/[\\{}$^_=<>+*/()-]/.test(found))
+    found = found
+      .replace(/\\(?:left|right|displaystyle|[bB]ig[lrg]*|[,;:!> ])(?![a-z])/g, "")
+      .replace(/\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, "$1/$2")
+      .replace(/\\[dt]?frac\s*(\d)\s*(\d)/g, "$1/$2")
+      .replace(/\\?sqrt\s*[({]([^(){}]*)[)}]/g, "\\sqrt$1")
+      .replace(/\\(leq|le)(?![a-z])|<=/g, "\\le")
+      .replace(/\\(geq|ge)(?![a-z])|>=/g, "\\ge")
+      .replace(/\\(neq|ne)(?![a-z])|!=/g, "\\ne")
+      .replace(/\*\*/g, "^")
+      .replace(/\\[()[\]]|[{}$]/g, "")
+      .replace(/\s*([\\^_=<>+*/(),|[\]-])\s*/g, "$1");
+  return found.replace(/\s+/g, " ");
+}
+
+const SPOKEN = ["text", "thinking", "answer", "raw", "majority_answer"];
+
+// Calls a test with each text of a row's details until it holds.
+function holds(value, test) {
+  if (typeof value === "string") return test(value);
+  if (Array.isArray(value)) return value.some((part) => typeof part === "string" && test(part));
+  return (
+    SPOKEN.some((key) => value[key] && holds(value[key], test)) ||
+    (value.candidates ?? []).some((one) => holds(one, test))
+  );
+}
+
+async function find({ turn, text, regexp, blocks, everywhere }) {
+  latest = turn;
+  const pattern = regexp ? new RegExp(text, "i") : null;
+  const folded = regexp ? "" : fold(text).trim();
+  const lower = text.toLowerCase();
+  const test = regexp ? (one) => pattern.test(one) : (one) => fold(one).includes(folded);
+  const hits = new Uint8Array(ids.length);
+  const all = blocks.texts + (everywhere ? blocks.details : 0);
+  const step = async (number) => {
+    if (number < blocks.texts) {
+      const { whole, folded: short } = await problems(number);
+      whole.forEach((one, at) => {
+        const row = number * blocks.texts_rows + at;
+        if (
+          regexp
+            ? pattern.test(one) || pattern.test(ids[row])
+            : short[at].includes(folded) || ids[row].toLowerCase().includes(lower)
+        )
+          hits[row] = 1;
+      });
+      return;
+    }
+    const rows = await unpack(`details-${number - blocks.texts}`);
+    rows.forEach((row, at) => {
+      const place = (number - blocks.texts) * blocks.details_rows + at;
+      if (!hits[place] && holds(row, test)) hits[place] = 1;
+    });
+  };
+  for (let number = 0; number < all; number++) {
+    await step(number);
+    if (turn !== latest) return;
+    postMessage({ turn, share: (number + 1) / all });
+  }
+  postMessage({ turn, hits }, [hits.buffer]);
+}
+
+// [number of the text, from, to] of what a regular expression finds, for the page to highlight.
+function spots({ look, text, texts }) {
+  const pattern = new RegExp(text, "gi");
+  const found = [];
+  texts.forEach((one, number) => {
+    for (const match of one.matchAll(pattern))
+      if (match[0] && found.length < 1000) found.push([number, match.index, match.index + match[0].length]);
+  });
+  postMessage({ look, found });
+}
+
+onmessage = async ({ data }) => {
+  if (data.block) {
+    const then = waiting.get(data.block) ?? [];
+    waiting.delete(data.block);
+    then.forEach((resolve) => resolve(data.packed));
+  } else if (data.ids) {
+    ids = data.ids;
+    // The texts are made ready before anybody searches.
+    for (let number = 0; number < data.texts; number++) await problems(number);
+    postMessage({ ready: true });
+  } else if (data.look) spots(data);
+  else await find(data);
+};
