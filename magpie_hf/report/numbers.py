@@ -172,7 +172,8 @@ def _histogram(
         series: {domain: np.round(np.asarray(one, float) / step) * step for domain, one in by_domain.items()}
         for series, by_domain in values.items()
     }
-    every = np.concatenate([one for by_domain in rounded.values() for one in by_domain.values()] or [np.zeros(0)])
+    found = [one for by_domain in rounded.values() for one in by_domain.values()]
+    every = np.concatenate([np.zeros(0), *found])
     if not every.size:
         return None
     low, high = float(every.min()), float(every.max())

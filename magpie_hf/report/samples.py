@@ -37,8 +37,7 @@ class Sampled:
 
     def files(self) -> list[Path]:
         """The finished shards of the cleaning that have a shard of the sampling with the same rows."""
-        shards = sorted(file for file in self.clean.glob("*-*.arrow") if file.stem.replace("-", "").isdigit())
-        return [file for file in shards if (self.instruct / file.name).exists()]
+        return [file for file in shards(self.clean) if (self.instruct / file.name).exists()]
 
     def rows(self, file: Path, wanted: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         """These rows of a shard. Raises pyarrow.ArrowInvalid or OSError if it is torn."""
@@ -53,26 +52,27 @@ class Sampled:
                 {**row, "tags": tags.slice(number, 1).to_pylist()[0]["tags"] if tags is not None else None},
             )
 
-    def so_far(self, file: Path, domain: str) -> list[dict[str, Any]]:
-        """The samples of a shard with the columns of dropped ones; `reason` is null unless the cleaning gave
-        one. Raises as `rows` does.
+    def so_far(self, domain: str) -> Iterator[dict[str, Any]]:
+        """All samples of finished shards with the columns of dropped ones, as far as they came; `reason` is
+        null unless the cleaning gave one. Raises as `rows` does.
         """
-        tagged = self.tag is not None and (self.tag / file.name).exists()
-        columns = {
-            name: table[name].to_pylist()
-            for table, names in (
-                (_table(self.instruct / file.name), ("id", "raw_instruction", "raw_finish_reason")),
-                (_table(file), ("problem", "language", "dropped")),
-                *(((_table(self.tag / file.name), ("tags",)),) if self.tag is not None and tagged else ()),
-            )
-            for name in names
-        }
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        return [{**row, "domain": domain, "reason": row.pop("dropped")} for row in rows]
+        for file in shards(self.instruct):
+            columns = {"domain": [domain] * length(file)}
+            for folder, names in (
+                (self.instruct, ("id", "raw_instruction", "raw_finish_reason")),
+                (self.clean, ("problem", "language", "dropped")),
+                (self.tag, ("tags",)),
+            ):
+                if folder is not None and (folder / file.name).exists():
+                    table = _table(folder / file.name)
+                    columns |= {name: table[name].to_pylist() for name in names}
+            for values in zip(*columns.values(), strict=True):
+                row = dict(zip(columns, values, strict=True))
+                yield {**row, "reason": row.pop("dropped", None)}
 
     def embeddings(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """The ids and embeddings of the samples that have one, shard by shard. Raises as `rows` does."""
-        for file in sorted(self.embed.glob("*-*.arrow")) if self.embed is not None else ():
+        for file in shards(self.embed) if self.embed is not None else ():
             if (self.instruct / file.name).exists():
                 vectors, names = _table(file)["embedding"].combine_chunks(), self.ids(file)
                 known = vectors.is_valid().to_numpy(zero_copy_only=False)
@@ -86,6 +86,11 @@ class Sampled:
     def ids(self, file: Path) -> list[str]:
         """The ids of the samples in a shard, in order. Raises as `rows` does."""
         return list(_table(self.instruct / file.name)["id"].to_pylist())
+
+
+def shards(folder: Path) -> list[Path]:
+    """The finished shards of a stage, in order."""
+    return sorted(file for file in folder.glob("*-*.arrow") if file.stem.replace("-", "").isdigit())
 
 
 def length(file: Path) -> int:

@@ -38,9 +38,7 @@ def samples_so_far(
     for domain, stages in sampled.items():
         known = list(rows_of(decided[domain], list(DROPPED))) if domain in decided else []
         seen = {row["id"] for row in known} | set(done)
-        more = [
-            row for file in stages.files() for row in stages.so_far(file, domain) if row["id"] not in seen
-        ]
+        more = [row for row in stages.so_far(domain) if row["id"] not in seen]
         known += [row for row in more if row["reason"] is not None]
         _write(dropped, scratch, "dropped", domain, known)
         _write(waiting, scratch, "waiting", domain, [row for row in more if row["reason"] is None])

@@ -45,6 +45,7 @@ async function readAddress() {
   want.order = taken(ORDER);
   const unknown = [...parts.keys()].filter((name) => !isFilter(name));
   want.filters = Object.fromEntries([...parts].filter(([name]) => isFilter(name)));
+  fillControls();
   await search.now();
   const row = id ? list.index.ids.indexOf(id) : -1;
   if (row >= 0 && row !== list.chosen) await openRow(row, false);

@@ -2,6 +2,8 @@
 // Not here: the list (rows.js); how all this stands in the address (address.js).
 
 const SHOW = ["problems", "dropped", "waiting", "all"];
+// What is shown where nothing is said: the problems, or all samples of a build without any.
+const usual = () => (list.index.problems ? "problems" : "all");
 const BETWEEN = ".."; // the ends of a range, as in "0.5..1", "0.5.." or "..1"
 
 // All that is wanted, as plain text. filters: by name; a range as above, everything else a value.
@@ -109,7 +111,7 @@ function controlled(name) {
 function fillControls() {
   for (const element of byId("choices").querySelectorAll("[data-filter]")) {
     const name = element.dataset.filter;
-    const value = want.filters[name] ?? (name === "show" ? SHOW[0] : "");
+    const value = want.filters[name] ?? (name === "show" ? usual() : "");
     if (byId(`by-${name}`)) {
       if (byId(`by-${name}`).value !== value) byId(`by-${name}`).value = value;
     } else {
@@ -143,7 +145,7 @@ function chipText(name, value) {
 }
 
 function setFilter(name, value) {
-  if (value && !(name === "show" && value === SHOW[0])) want.filters[name] = value;
+  if (value && !(name === "show" && value === usual())) want.filters[name] = value;
   else delete want.filters[name];
   return changed();
 }
@@ -152,7 +154,7 @@ function setFilter(name, value) {
 function show(filters) {
   want.filters = Object.fromEntries(
     Object.entries(filters).filter(
-      ([name, value]) => value && isFilter(name) && !(name === "show" && value === SHOW[0]),
+      ([name, value]) => value && isFilter(name) && !(name === "show" && value === usual()),
     ),
   );
   byId("search").value = "";
@@ -204,7 +206,7 @@ const within = (value, test) => (Array.isArray(value) ? value.some(test) : test(
 // Of each filter that is set, whether a row passes it.
 async function tests() {
   const { problems, dropped, ids } = list.index;
-  const wanted = want.filters.show ?? SHOW[0];
+  const wanted = want.filters.show ?? usual();
   const found = [];
   if (wanted === "problems") found.push((row) => row < problems);
   if (wanted === "dropped") found.push((row) => row >= problems && row < problems + dropped);

@@ -2,6 +2,7 @@
 // Not here: where the points lie; that was computed when the page was written.
 
 const SIDE = 1000; // as in embedding_map.py
+const EDGE = 0.02; // of each side, left free around the points
 const NEAR = 40; // of them, around a point that is clicked
 const MOST_COLOURS = 20;
 
@@ -39,7 +40,7 @@ function paint(canvas, points, values, codes, filter, legend) {
   const pen = canvas.getContext("2d");
   const size = Math.max(2, (points.rows.length > 20000 ? 1.5 : 3.5) * ratio);
   const hue = (part) => `hsl(${Math.round(part * 320)} 60% 50% / 70%)`;
-  const place = (at, from, whole) => (from[at] / SIDE) * (whole - size);
+  const place = (at, from, whole) => (EDGE + (1 - 2 * EDGE) * (from[at] / SIDE)) * whole - size / 2;
   const one = (value) => (Array.isArray(value) ? value[0] : value) ?? null;
   const colour = (value) => {
     if (value === null) return "hsl(0 0% 55% / 35%)";
@@ -77,9 +78,10 @@ function picking(box, frame) {
   const at = (event) => {
     const { left, top, width, height } = box.getBoundingClientRect();
     return [(event.clientX - left) / width, (event.clientY - top) / height].map((part) =>
-      Math.round(Math.max(0, Math.min(1, part)) * SIDE),
+      Math.round(((Math.max(0, Math.min(1, part)) - EDGE) / (1 - 2 * EDGE)) * SIDE),
     );
   };
+  const percent = (place) => (EDGE + (1 - 2 * EDGE) * (place / SIDE)) * 100;
   const region = (to) => [0, 1].map((axis) => [from[axis], to[axis]].sort((a, b) => a - b));
   box.addEventListener("pointerdown", (event) => {
     from = at(event);
@@ -89,7 +91,8 @@ function picking(box, frame) {
     if (!from || event.pointerType !== "mouse") return;
     const [[left, right], [top, bottom]] = region(at(event));
     frame.hidden = false;
-    frame.style.inset = `${top / 10}% ${100 - right / 10}% ${100 - bottom / 10}% ${left / 10}%`;
+    frame.style.inset =
+      `${percent(top)}% ${100 - percent(right)}% ${100 - percent(bottom)}% ${percent(left)}%`;
   });
   box.addEventListener("pointercancel", () => (from = null));
   box.addEventListener("pointerup", (event) => {

@@ -62,14 +62,15 @@ function fold(text) {
     found = found
       .replace(/[⁰¹²³⁴-⁹]+/g, (signs) => `^${[...signs].map((sign) => RAISED.indexOf(sign)).join("")}`)
       .replace(/[≤≥≠×·÷±∞∈∑∫√→παβγθλ]/g, (sign) => SIGNS[sign])
-      .normalize("NFKC");
+      .normalize("NFKC")
+      .replaceAll("\u2044", "/"); // of ½
   found = found.toLowerCase();
   if (/[\\{}$^_=<>+*/()-]/.test(found))
     found = found
       .replace(/\\(?:left|right|displaystyle|[bB]ig[lrg]*|[,;:!> ])(?![a-z])/g, "")
       .replace(/\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, "$1/$2")
       .replace(/\\[dt]?frac\s*(\d)\s*(\d)/g, "$1/$2")
-      .replace(/\\?sqrt\s*[({]([^(){}]*)[)}]/g, "\\sqrt$1")
+      .replace(/\\?sqrt\s*[({]\s*([^(){}]*?)\s*[)}]/g, "\\sqrt$1")
       .replace(/\\(leq|le)(?![a-z])|<=/g, "\\le")
       .replace(/\\(geq|ge)(?![a-z])|>=/g, "\\ge")
       .replace(/\\(neq|ne)(?![a-z])|!=/g, "\\ne")
