@@ -206,7 +206,12 @@ def _histogram(
 
 
 def _edges(low: float, high: float, ratio: bool, step: float) -> np.ndarray:
-    """About `BINS` edges on multiples of `step`; the last bin holds its upper edge, too."""
+    """About `BINS` edges on multiples of `step`; the last bin holds its upper edge, too.
+
+    Of whole numbers the last edge is one that no value reaches, so that no bin is wider than the others.
+    """
+    if step == 1:
+        high += 1
     if high - low <= step:
         return np.array([low, low + step])
     edges = np.geomspace(low, high, BINS + 1) if ratio else np.linspace(low, high, BINS + 1)

@@ -107,7 +107,7 @@ function histogram(chart, domain) {
           "svg:title",
           {},
           `${short(edges[at])} – ${short(edges[at + 1])}: ${count(value)}` +
-            (series.length > 1 ? ` ${filterName(name)}` : ""),
+            (series.length > 1 ? ` ${seriesName(chart, name)}` : ""),
         ),
       );
       return bar;
@@ -125,7 +125,7 @@ function histogram(chart, domain) {
         "p",
         { class: "legend" },
         ...totals.map((total, number) =>
-          make("span", { class: `key-${number}` }, `${filterName(total[0])}: ${numbers(total)}`),
+          make("span", { class: `key-${number}` }, `${seriesName(chart, total[0])}: ${numbers(total)}`),
         ),
       );
   const about = one ? numbers(totals[0]) : "";
@@ -135,7 +135,7 @@ function histogram(chart, domain) {
     svg(
       WIDE,
       HIGH,
-      `${title}: ${totals.map((total) => `${filterName(total[0])}: ${numbers(total)}`).join("; ")}`,
+      `${title}: ${totals.map((total) => `${seriesName(chart, total[0])}: ${numbers(total)}`).join("; ")}`,
       ...grid,
       line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"),
       ...bars,
@@ -156,10 +156,12 @@ function histogram(chart, domain) {
     title,
     about,
     picture,
-    [say("from_to"), ...series.map(([name]) => (series.length > 1 ? filterName(name) : say("count")))],
+    [say("from_to"), ...series.map(([name]) => (series.length > 1 ? seriesName(chart, name) : say("count")))],
     rows,
   );
 }
+
+const seriesName = (chart, series) => (chart.choice ? series : filterName(series));
 
 // The filters whose rows a bar counts; null where the rows do not differ in its column.
 function binFilters(chart, series, at, domain) {
@@ -228,7 +230,7 @@ function throughput(speed) {
     high = 222;
   const highest = Math.max(1, ...speed.tokens);
   const x = (seconds) => LEFT + (seconds / speed.seconds) * (wide - LEFT - RIGHT);
-  const y = (value) => high - BOTTOM - (value / highest) * (high - BOTTOM - 22);
+  const y = (value) => high - BOTTOM - (value / highest) * (high - BOTTOM - 32);
   const width = speed.seconds / speed.tokens.length;
   const area = speed.tokens
     .map((value, at) => `L${x(at * width)},${y(value)}L${x((at + 1) * width)},${y(value)}`)
@@ -246,8 +248,8 @@ function throughput(speed) {
     const mark_ = make(
       "svg:g",
       { class: `mark ${mark.what}` },
-      line(x(mark.at), 16, x(mark.at), high - BOTTOM, "mark"),
-      make("svg:circle", { cx: x(mark.at), cy: 12, r: 4 }),
+      line(x(mark.at), 24, x(mark.at), high - BOTTOM, "mark"),
+      make("svg:circle", { cx: x(mark.at), cy: 21, r: 4 }),
     );
     mark_.append(make("svg:title", {}, `${duration(mark.at)}: ${label}`));
     return [mark, label, mark_];

@@ -139,7 +139,7 @@ async function main() {
   performance.mark("interactive");
   document.documentElement.dataset.ready = "yes";
   pressAgain();
-  search.start(); // so that the texts are ready before the first search
+  if (!search.worker) search.start(); // so that the texts are ready before the first search
 }
 
 // The keys that were pressed before the page worked. Behind "/" they are what is searched.

@@ -45,8 +45,10 @@ async function openList() {
   for (const name of ["everywhere", "regexp"])
     byId(name).addEventListener("change", () => search.now().then(writeAddress));
   const scroll = byId("scroll");
-  scroll.addEventListener("scroll", () => requestAnimationFrame(renderList), { passive: true });
-  new ResizeObserver(renderList).observe(scroll);
+  scroll.addEventListener("scroll", () => requestAnimationFrame(() => renderList(false)), {
+    passive: true,
+  });
+  new ResizeObserver(() => renderList(false)).observe(scroll);
   scroll.addEventListener("click", (event) => {
     const item = event.target.closest("[data-row]");
     if (item) openRow(Number(item.dataset.row), true).then(writeAddress);
@@ -94,15 +96,27 @@ function sortBy(by) {
   changed();
 }
 
-function renderList() {
+// fresh: make all items anew, as after a change of the rows; else only those that come into sight.
+function renderList(fresh = true) {
   const scroll = byId("scroll");
   const first = Math.max(0, Math.floor(scroll.scrollTop / TALL) - 5);
   const last = Math.min(list.shown.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / TALL) + 5);
-  const items = [];
-  for (let place = first; place < last; place++) items.push(item(place));
-  byId("space").replaceChildren(...items);
+  const space = byId("space");
+  if (fresh) space.replaceChildren();
+  const kept = new Set();
+  for (const element of [...space.children]) {
+    const place = Number(element.dataset.place);
+    if (place >= first && place < last) kept.add(place);
+    else element.remove();
+  }
+  const lowest = kept.size ? Math.min(...kept) : last;
+  const [before, after] = [[], []];
+  for (let place = first; place < last; place++)
+    if (!kept.has(place)) (place < lowest ? before : after).push(item(place));
+  space.prepend(...before);
+  space.append(...after);
   scroll.setAttribute("aria-activedescendant", list.chosen === null ? "" : `row-${list.chosen}`);
-  if (!list.shown.length) byId("space").append(make("p", { class: "quiet nothing" }, say("nothing_found")));
+  if (!list.shown.length) space.replaceChildren(make("p", { class: "quiet nothing" }, say("nothing_found")));
 }
 
 function item(place) {
@@ -134,6 +148,7 @@ function item(place) {
       role: "option",
       id: `row-${row}`,
       "data-row": row,
+      "data-place": place,
       "aria-selected": row === list.chosen ? "true" : "false",
       "aria-setsize": list.shown.length,
       "aria-posinset": place + 1,

@@ -8,13 +8,15 @@ const search = {
   turn: 0,
   waiting: null,
   watch: null,
+  trying: false, // whether a regular expression is being tried on the rows
+  look: 0,
   looks: new Map(), // by number: what to do with the places that are found in some texts
   soon() {
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => {
       this.now();
       writeAddress(new URLSearchParams(location.hash.slice(1)).has(FIND));
-    }, 200);
+    }, 100);
   },
   start() {
     const url = URL.createObjectURL(new Blob([byId("worker").textContent], { type: "text/javascript" }));
@@ -24,21 +26,27 @@ const search = {
   },
   send(message) {
     if (!this.worker) this.start();
-    clearTimeout(this.watch);
-    this.watch = setTimeout(() => this.end(), SILENCE);
     this.worker.postMessage(message);
+    this.listen();
+  },
+  // Wait for the worker's next word, where an expression could keep it from saying one.
+  listen() {
+    clearTimeout(this.watch);
+    if (this.trying || this.looks.size) this.watch = setTimeout(() => this.end(), SILENCE);
   },
   // A regular expression can take for ever: the worker is ended with it, and the next search gets a new one.
   end() {
     this.worker.terminate();
     this.worker = null;
+    this.trying = false;
     this.looks.clear();
     this.turn += 1;
     list.hits = new Uint8Array(list.index.ids.length);
     listAnew().then(() => (byId("found").textContent = say("too_slow")));
   },
   async heard(data) {
-    clearTimeout(this.watch);
+    clearTimeout(this.watch); // the page itself may take long to read a block
+    if (data.hits) this.trying = this.trying && data.turn !== this.turn;
     if (data.need) {
       const worker = this.worker;
       const packed = await packedBlock(data.need);
@@ -51,7 +59,7 @@ const search = {
       await listAnew();
     } else if (data.turn === this.turn) {
       byId("found").textContent = say("searching", { share: share(data.share) });
-      this.watch = setTimeout(() => this.end(), SILENCE);
+      this.listen();
     }
   },
   // A later search ends an earlier one.
@@ -59,6 +67,7 @@ const search = {
     clearTimeout(this.waiting);
     const { text, regexp, everywhere } = searched();
     this.turn += 1;
+    this.trying = false;
     if (!text) {
       list.hits = null;
       return listAnew();
@@ -70,12 +79,13 @@ const search = {
       return undefined;
     }
     const { turn } = this;
+    this.trying = regexp;
     this.send({ turn, text, regexp, everywhere, blocks: summary.blocks });
     return undefined;
   },
   // Where a regular expression is found in some texts.
   spots(text, texts) {
-    const look = this.looks.size + this.turn * 1000 + 1;
+    const look = ++this.look;
     return new Promise((resolve) => {
       this.looks.set(look, resolve);
       this.send({ look, text, texts });

@@ -2,7 +2,7 @@
 // Not here: what the page does when an expression takes too long: it ends this worker (search.js).
 
 const waiting = new Map(); // by the name of a block: what to do with its data
-const kept = new Map(); // by the number of a block of problems: their texts, whole and folded
+const kept = new Map(); // by the number of a block of problems: their texts, whole, in small letters and folded
 let ids = [];
 let latest = 0;
 
@@ -14,7 +14,8 @@ const ask = (name) =>
 
 async function unpack(name) {
   const packed = atob(await ask(name));
-  const bytes = Uint8Array.from(packed, (sign) => sign.charCodeAt(0));
+  const bytes = new Uint8Array(packed.length);
+  for (let at = 0; at < packed.length; at++) bytes[at] = packed.charCodeAt(at);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return JSON.parse(await new Response(stream).text());
 }
@@ -25,7 +26,7 @@ function problems(number) {
       number,
       unpack(`texts-${number}`).then((texts) => {
         const whole = texts.map((text) => (typeof text === "string" ? text : `${text[0]}\n${text[2]}`));
-        return { whole, folded: whole.map(fold) };
+        return { whole, lower: whole.map((text) => text.toLowerCase()), folded: [] };
       }),
     );
   return kept.get(number);
@@ -80,6 +81,19 @@ function fold(text) {
   return found.replace(/\s+/g, " ");
 }
 
+// Whether a text holds what is searched, in any spelling. Folding takes long, so a text that lacks the longest
+// word of it is not folded, unless it has other letters than ASCII; a formula's command has no such word, since
+// it may stand there as a sign.
+function finder(text) {
+  const folded = fold(text).trim();
+  const lower = text.toLowerCase();
+  const words = /\\|[^\u0000-\u007f]/.test(folded) ? [] : (folded.match(/[a-z0-9]+/g) ?? []);
+  const longest = words.sort((one, other) => other.length - one.length)[0] ?? "";
+  return (small, short) =>
+    small.includes(lower) ||
+    ((!longest || small.includes(longest) || /[^\u0000-\u007f]/.test(small)) && short().includes(folded));
+}
+
 const SPOKEN = ["text", "thinking", "answer", "raw", "majority_answer"];
 
 // Calls a test with each text of a row's details until it holds.
@@ -95,20 +109,20 @@ function holds(value, test) {
 async function find({ turn, text, regexp, blocks, everywhere }) {
   latest = turn;
   const pattern = regexp ? new RegExp(text, "i") : null;
-  const folded = regexp ? "" : fold(text).trim();
-  const lower = text.toLowerCase();
-  const test = regexp ? (one) => pattern.test(one) : (one) => fold(one).includes(folded);
+  const finds = regexp ? null : finder(text);
+  const small = text.toLowerCase();
+  const test = regexp ? (one) => pattern.test(one) : (one) => finds(one.toLowerCase(), () => fold(one));
   const hits = new Uint8Array(ids.length);
   const all = blocks.texts + (everywhere ? blocks.details : 0);
   const step = async (number) => {
     if (number < blocks.texts) {
-      const { whole, folded: short } = await problems(number);
+      const { whole, lower, folded } = await problems(number);
       whole.forEach((one, at) => {
         const row = number * blocks.texts_rows + at;
         if (
           regexp
             ? pattern.test(one) || pattern.test(ids[row])
-            : short[at].includes(folded) || ids[row].toLowerCase().includes(lower)
+            : finds(lower[at], () => (folded[at] ??= fold(one))) || ids[row].toLowerCase().includes(small)
         )
           hits[row] = 1;
       });
@@ -146,9 +160,13 @@ onmessage = async ({ data }) => {
     then.forEach((resolve) => resolve(data.packed));
   } else if (data.ids) {
     ids = data.ids;
-    // The texts are made ready before anybody searches.
+    // The texts are made ready before anybody searches: unpacked, then folded while nothing else is asked.
     for (let number = 0; number < data.texts; number++) await problems(number);
-    postMessage({ ready: true });
+    for (let number = 0; number < data.texts; number++) {
+      const { whole, folded } = await problems(number);
+      whole.forEach((one, at) => (folded[at] ??= fold(one)));
+      await new Promise((resolve) => setTimeout(resolve));
+    }
   } else if (data.look) spots(data);
   else await find(data);
 };
