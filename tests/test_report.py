@@ -430,13 +430,13 @@ def test_filters_are_the_columns_of_the_schema(
     }
     page.click("[data-chip='candidates.reason']")
     page.fill("#sample", "7")
-    page.click("#draw")
+    page.click("#pick")
     waits(page, 7)
-    drawn = listed(page)
-    assert len(set(drawn)) == 7
+    picked = listed(page)
+    assert len(set(picked)) == 7
     again = opened(Path(f"{page_file}"), at=page.url.partition("#")[2]).page
     waits(again, 7)
-    assert listed(again) == drawn, "a link leads to the same sample"
+    assert listed(again) == picked, "a link leads to the same sample"
 
 
 def test_a_link_leads_to_a_row_and_its_filters_and_back(

@@ -98,7 +98,7 @@ def _numbers() -> dict[str, str]:
         "map": tr("Map of the problems"),
         "map_about": tr(
             "Each point is a sample with an embedding, placed by the two principal components of them all "
-            "({first} and {second} of the variance). Draw a rectangle, or choose a point, to see its rows."
+            "({first} and {second} of the variance). Mark a rectangle, or choose a point, to see its rows."
         ),
         "coloured_by": tr("Coloured by"),
         "throughput": tr("Throughput"),
@@ -128,7 +128,7 @@ def _list() -> dict[str, str]:
         "take_away": tr("Take this filter away"),
         "sample": tr("Random sample"),
         "sample_of": tr("Random sample of {n}"),
-        "draw": tr("Draw"),
+        "pick": tr("Pick"),
         "export_ids": tr("Export ids"),
         "region": tr("Region of the map"),
         "no_such_row": tr("This report has no row {id}."),

@@ -42,8 +42,8 @@ function svg(width, height, label, ...children) {
 const svgText = (x, y, text, anchor = "middle") => make("svg:text", { x, y, "text-anchor": anchor }, text);
 // What lies along the axes: below, and above the numbers at the left.
 const axisNames = (wide, high, [below, left]) => [
-  make("svg:text", { x: (LEFT + wide - RIGHT) / 2, y: high - 4, "text-anchor": "middle" }, say(`axis_${below}`)),
-  make("svg:text", { x: 2, y: 11, "text-anchor": "start" }, say(`axis_${left}`)),
+  svgText((LEFT + wide - RIGHT) / 2, high - 4, say(`axis_${below}`)),
+  svgText(2, 11, say(`axis_${left}`), "start"),
 ];
 const line = (x1, y1, x2, y2, name) => make("svg:line", { x1, y1, x2, y2, class: name });
 
@@ -167,10 +167,10 @@ const seriesName = (chart, series) => (chart.choice ? series : filterName(series
 function binFilters(chart, series, at, domain) {
   const filter = chart.filters[series];
   if (!filterOf(filter)) return null;
-  const most =
-    at === chart.edges.length - 2 ? chart.edges[at + 1] : Number((chart.edges[at + 1] - chart.step).toFixed(4));
+  const [least, next] = [chart.edges[at], chart.edges[at + 1]];
+  const isLast = at === chart.edges.length - 2;
   return {
-    [filter]: `${chart.edges[at]}${BETWEEN}${most}`,
+    [filter]: `${least}${BETWEEN}${isLast ? next : Number((next - chart.step).toFixed(4))}`,
     domain,
     ...(chart.choice && { [chart.choice]: series }),
   };

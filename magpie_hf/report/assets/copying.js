@@ -22,13 +22,12 @@ function rowAsJson(row, problem, details) {
   const known = Object.fromEntries(
     Object.keys(list.index.columns).map((name) => [name, listed(name, row)]),
   );
+  const shown = (key, one) => {
+    if (key === "candidates") return one.map(whole);
+    return ["text", "thinking", "raw"].includes(key) ? wholeText(one) : one;
+  };
   const whole = (value) =>
-    Object.fromEntries(
-      Object.entries(value).map(([key, one]) => [
-        key,
-        key === "candidates" ? one.map(whole) : ["text", "thinking", "raw"].includes(key) ? wholeText(one) : one,
-      ]),
-    );
+    Object.fromEntries(Object.entries(value).map(([key, one]) => [key, shown(key, one)]));
   return JSON.stringify(
     { id: list.index.ids[row], problem: wholeText(problem), ...known, ...whole(details) },
     null,

@@ -193,9 +193,8 @@ function candidates(details, title, spoken) {
         waiting.push(() => write(element, value));
         return element;
       };
-      folded.append(
-        make("div", { class: "candidates" }, ...others.map(([one, at]) => candidate(one, at, details, later))),
-      );
+      const made = others.map(([one, at]) => candidate(one, at, details, later));
+      folded.append(make("div", { class: "candidates" }, ...made));
       for (const render of waiting) await render();
       highlight(byId("detail"));
     },
@@ -385,7 +384,8 @@ function plainSpots(wanted, texts) {
   const found = [];
   for (const [number, whole] of texts.entries()) {
     const text = whole.toLowerCase();
-    if (text.length !== whole.length || found.length > 1000) continue; // some letters change length with case
+    // Some letters change length with case.
+    if (text.length !== whole.length || found.length > 1000) continue;
     for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length))
       found.push([number, at, at + wanted.length]);
   }

@@ -40,7 +40,7 @@ function openFilters() {
       { class: "range" },
       make("span", {}, say("sample")),
       make("input", { type: "number", id: "sample", min: 1, step: 1, placeholder: "n" }),
-      button(say("draw"), drawSample, { id: "draw" }),
+      button(say("pick"), pickSample, { id: "pick" }),
     ),
     button(say("export_ids"), exportIds, { id: "export-ids" }),
   );
@@ -49,7 +49,7 @@ function openFilters() {
     const name = event.target.closest("[data-filter]")?.dataset.filter;
     if (name) setFilter(name, controlled(name));
   });
-  byId("sample").addEventListener("keydown", (event) => event.key === "Enter" && drawSample());
+  byId("sample").addEventListener("keydown", (event) => event.key === "Enter" && pickSample());
 }
 
 function unfoldMore(open = byId("others").hidden) {
@@ -168,7 +168,7 @@ function changed() {
 }
 
 // A random sample of the rows that pass all other filters, the same ones for the same address.
-function drawSample() {
+function pickSample() {
   const size = Math.floor(byId("sample").valueAsNumber);
   if (size > 0) setFilter("sample", `${size}.${Math.floor(Math.random() * 1e9)}`);
 }

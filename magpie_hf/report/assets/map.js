@@ -19,13 +19,13 @@ function mapSection() {
     { id: "coloured-by", "aria-label": say("coloured_by") },
     ...colours.map(({ name }) => make("option", { value: name }, filterName(name))),
   );
-  select.addEventListener("change", () => draw());
-  const draw = async () => {
+  select.addEventListener("change", () => colour());
+  const colour = async () => {
     await block("index"); // the list opens with it
     const [points, { values, codes }] = await Promise.all([block("map"), column(select.value)]);
     paint(canvas, points, values, codes, filterOf(select.value), legend);
   };
-  new ResizeObserver(() => canvas.clientWidth && draw()).observe(box);
+  new ResizeObserver(() => canvas.clientWidth && colour()).observe(box);
   picking(box, frame);
   const about = say("map_about", { first: share(summary.map[0]), second: share(summary.map[1] ?? 0) });
   const made = section("map", about, box, legend);
@@ -42,7 +42,7 @@ function paint(canvas, points, values, codes, filter, legend) {
   const hue = (part) => `hsl(${Math.round(part * 320)} 60% 50% / 70%)`;
   const place = (at, from, whole) => (EDGE + (1 - 2 * EDGE) * (from[at] / SIDE)) * whole - size / 2;
   const one = (value) => (Array.isArray(value) ? value[0] : value) ?? null;
-  const colour = (value) => {
+  const toneOf = (value) => {
     if (value === null) return "hsl(0 0% 55% / 35%)";
     if (filter.kind === "choice") return hue(filter.values.indexOf(codes[value]) / filter.values.length);
     return hue(0.75 - 0.75 * ((value - filter.low) / (filter.high - filter.low)));
@@ -55,14 +55,17 @@ function paint(canvas, points, values, codes, filter, legend) {
   }
   const few = [...painted].sort(([, a], [, b]) => b.length - a.length);
   for (const [value, places] of few) {
-    pen.fillStyle = colour(value);
+    pen.fillStyle = toneOf(value);
     for (const at of places)
       pen.fillRect(place(at, points.x, canvas.width), place(at, points.y, canvas.height), size, size);
   }
   const named =
     filter.kind === "choice"
       ? filter.values.map((value, at) => [valueName(filter.name, value), hue(at / filter.values.length)])
-      : [filter.low, (filter.low + filter.high) / 2, filter.high].map((value) => [short(value), colour(value)]);
+      : [filter.low, (filter.low + filter.high) / 2, filter.high].map((value) => [
+          short(value),
+          toneOf(value),
+        ]);
   legend.replaceChildren(
     ...named.map(([name, tone]) => {
       const sign = make("i", {});
@@ -72,7 +75,7 @@ function paint(canvas, points, values, codes, filter, legend) {
   );
 }
 
-// A rectangle that is drawn, or the surroundings of a point that is clicked, become a filter.
+// A rectangle that is marked, or the surroundings of a point that is clicked, become a filter.
 function picking(box, frame) {
   let from = null;
   const at = (event) => {

@@ -2,7 +2,8 @@
 // Not here: what the page does when an expression takes too long: it ends this worker (search.js).
 
 const waiting = new Map(); // by the name of a block: what to do with its data
-const kept = new Map(); // by the number of a block of problems: their texts, whole, in small letters and folded
+// By the number of a block of problems: their texts, whole, in small letters and folded.
+const kept = new Map();
 let ids = [];
 let latest = 0;
 
@@ -81,9 +82,9 @@ function fold(text) {
   return found.replace(/\s+/g, " ");
 }
 
-// Whether a text holds what is searched, in any spelling. Folding takes long, so a text that lacks the longest
-// word of it is not folded, unless it has other letters than ASCII; a formula's command has no such word, since
-// it may stand there as a sign.
+// Whether a text holds what is searched, in any spelling. Folding takes long, so a text that lacks the
+// longest word of it is not folded, unless it has other letters than ASCII; a formula's command has no such
+// word, since it may stand there as a sign.
 function finder(text) {
   const folded = fold(text).trim();
   const lower = text.toLowerCase();
