@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magpie_hf.errors import BadInput
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -40,7 +42,7 @@ class Sampled:
         return [file for file in shards(self.clean) if (self.instruct / file.name).exists()]
 
     def rows(self, file: Path, wanted: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """These rows of a shard. Raises pyarrow.ArrowInvalid or OSError if it is torn."""
+        """These rows of a shard. Raises BadInput if it is torn."""
         sampled, cleaned = _table(self.instruct / file.name), _table(file)
         tags = (
             _table(self.tag / file.name) if self.tag is not None and (self.tag / file.name).exists() else None
@@ -100,6 +102,12 @@ def length(file: Path) -> int:
 
 
 def _table(file: Path) -> Any:
+    """A shard. Raises BadInput if it is torn, or was removed meanwhile."""
     import pyarrow as pa
 
-    return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
+    try:
+        return pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
+    except (OSError, pa.ArrowException) as error:
+        raise BadInput(
+            f"{file} cannot be read ({type(error).__name__}); run the build again, which writes it anew"
+        ) from error

@@ -28,7 +28,7 @@ def samples_so_far(
     null; written to `scratch`.
 
     sampled: the stage folders of each domain's samples. done: the ids of rows that went through every stage.
-    Raises BadInput if the record cannot be read, and pyarrow.ArrowInvalid or OSError for a torn shard.
+    Raises BadInput if the record or a shard cannot be read.
     """
     work = scratch / "decided"
     work.mkdir()

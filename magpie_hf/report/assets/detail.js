@@ -313,7 +313,11 @@ function sample(row, details, spoken) {
             ? make("span", { class: "code" }, details.near_duplicate)
             : make(
                 "button",
-                { type: "button", class: "link code", onclick: () => openRow(original, true).then(writeAddress) },
+                {
+                  type: "button",
+                  class: "link code",
+                  onclick: () => openRow(original, true).then(writeAddress),
+                },
                 details.near_duplicate,
               ),
         )

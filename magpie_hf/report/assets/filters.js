@@ -138,7 +138,7 @@ function fillControls() {
 function chipText(name, value) {
   if (name === "sample") return say("sample_of", { n: count(Number(value.split(".")[0])) });
   if (name === "region") return say("region");
-  if (!value.includes(BETWEEN)) return `${filterName(name)}: ${valueName(name, value)}`;
+  if (filterOf(name)?.kind !== "range") return `${filterName(name)}: ${valueName(name, value)}`;
   const [least, most] = value.split(BETWEEN);
   const ends = [least && `≥ ${least}`, most && `≤ ${most}`].filter(Boolean);
   return `${filterName(name)} ${ends.join(", ")}`;
