@@ -94,7 +94,8 @@ def _notes(source: Source, room: Room) -> list[str]:
         )
         done = tr(
             (
-                "This page shows only rows that went through every stage. Accepted of wanted "
+                "The numbers are of rows that went through every stage; the list also has all samples that"
+                " were dropped or wait. Accepted of wanted "
                 "(sampled): {counts}."
             ),
             counts=", ".join(short),
