@@ -467,7 +467,10 @@ def test_a_link_leads_to_a_row_and_its_filters_and_back(
     page.go_forward()
     page.go_forward()
     waits(page, 30)
-    for lost, said in (("-row=nobody", "This report has no row nobody."), ("colour=red", "no filter colour")):
+    for lost, said in (
+        ("-row=nobody", "This report has no row nobody."),
+        ("colour=red&sample=x&score=a..b", "colour, sample, score"),
+    ):
         assert said in opened(page_file, at=lost).page.inner_text("#found")
 
 

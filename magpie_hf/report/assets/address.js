@@ -43,8 +43,8 @@ async function readAddress() {
   byId("regexp").checked = Boolean(taken(REGEXP));
   byId("everywhere").checked = Boolean(taken(EVERYWHERE));
   want.order = taken(ORDER);
-  const unknown = [...parts.keys()].filter((name) => !isFilter(name));
-  want.filters = Object.fromEntries([...parts].filter(([name]) => isFilter(name)));
+  const unknown = [...parts].filter(([name, value]) => !fits(name, value)).map(([name]) => name);
+  want.filters = Object.fromEntries([...parts].filter(([name, value]) => fits(name, value)));
   fillControls();
   await search.now();
   const row = id ? list.index.ids.indexOf(id) : -1;

@@ -19,6 +19,18 @@ const isFilter = (name) =>
   ["show", "mark", "sample", ...(summary.map ? ["region"] : [])].includes(name) || Boolean(filterOf(name));
 const filterOf = (name) => summary.filters.find((one) => one.name === name);
 
+// Whether a filter is one of this report, with a value that it can have: an address may say anything.
+function fits(name, value) {
+  if (!value || !isFilter(name)) return false;
+  if (name === "show") return SHOW.includes(value);
+  if (name === "mark") return MARKED.includes(value);
+  if (name === "sample") return /^\d{1,9}\.\d{1,9}$/.test(value);
+  if (name === "region") return /^-?\d+--?\d+x-?\d+--?\d+$/.test(value);
+  if (filterOf(name).kind === "choice") return true;
+  const ends = value.split(BETWEEN);
+  return ends.length === 2 && ends.some(Boolean) && ends.every((end) => Number.isFinite(Number(end)));
+}
+
 function openFilters() {
   const { problems, dropped, ids } = list.index;
   const classes = { problems, dropped, waiting: ids.length - problems - dropped, all: 1 };
@@ -154,7 +166,7 @@ function setFilter(name, value) {
 function show(filters) {
   want.filters = Object.fromEntries(
     Object.entries(filters).filter(
-      ([name, value]) => value && isFilter(name) && !(name === "show" && value === usual()),
+      ([name, value]) => fits(name, value) && !(name === "show" && value === usual()),
     ),
   );
   byId("search").value = "";
@@ -175,9 +187,9 @@ function pickSample() {
 
 function sampled(rows, value) {
   const [size, seed] = value.split(".").map(Number);
-  const dice = diceOf(seed || 0);
+  const dice = diceOf(seed);
   const left = [...rows];
-  const taken = Math.min(Math.max(0, size || 0), left.length);
+  const taken = Math.min(size, left.length);
   for (let at = 0; at < taken; at++) {
     const other = at + Math.floor(dice() * (left.length - at));
     [left[at], left[other]] = [left[other], left[at]];

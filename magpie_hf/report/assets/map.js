@@ -112,10 +112,9 @@ function picking(box, frame) {
 // Whether a row lies in a region, as "left-rightxtop-bottom".
 async function regionTest(value) {
   const { rows, x, y } = await block("map");
-  const parts = value.split("x");
-  const [[left, right], [top, bottom]] = [0, 1].map(
-    (axis) => /^(-?\d+)-(-?\d+)$/.exec(parts[axis] ?? "")?.slice(1).map(Number) ?? [0, -1],
-  );
+  const [[left, right], [top, bottom]] = value
+    .split("x")
+    .map((ends) => /^(-?\d+)-(-?\d+)$/.exec(ends).slice(1).map(Number));
   const inside = new Set(
     rows.filter((_, at) => x[at] >= left && x[at] <= right && y[at] >= top && y[at] <= bottom),
   );
