@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import results
@@ -33,8 +34,10 @@ from samples import problem
 from magpie_hf.domains import DOMAINS
 from magpie_hf.problems.labels import CATEGORIES, DIFFICULTIES, QUALITIES
 from magpie_hf.schema import CANDIDATES, DROPPED, PUBLISHED
+from magpie_hf.store.records import FORMAT
 
 K = 5
+DIMENSIONS = 384  # of an embedding, as of all-MiniLM-L6-v2
 CHROMIUM = [
     "--headless",
     "--no-sandbox",
@@ -195,12 +198,14 @@ def build_folder(folder: Path, problems: int) -> None:
     (folder / "run").mkdir(parents=True)
     files: list[str] = []
     samples = {}
+    names: dict[str, list[str]] = {key: [] for key in counts}
 
     def candidates() -> Iterator[dict[str, Any]]:
         for key, count in counts.items():
             sft, prefs = [], []
             for number in range(count):
                 row = make.candidates(f"{key}-{number:016x}", key, number * 7 + len(key))
+                names[key].append(row["id"])
                 solved = make.solved(row, number)
                 sft.append({**solved, "messages": []})
                 prefs += [{**solved, "solution": ""}] if row["pair_kind"] else []
@@ -222,7 +227,24 @@ def build_folder(folder: Path, problems: int) -> None:
             "tagged": count + len(dropped) // 2,
             "on_domain": count + len(dropped) // 3,
         }
+        names[key] += [row["id"] for row in dropped]
+    _embeddings(folder, names)
     _records(folder, counts, samples, [str(Path(file).relative_to(folder)) for file in files])
+
+
+def _embeddings(folder: Path, names: dict[str, list[str]]) -> None:
+    """A shard of embeddings of each domain, around a middle of its own."""
+    dice = np.random.default_rng(0)
+    for key, ids in names.items():
+        vectors = dice.normal(size=DIMENSIONS) + dice.normal(0, 0.5, (len(ids), DIMENSIONS))
+        flat = pa.array(vectors.astype(np.float32).ravel())
+        embeddings = pa.ListArray.from_arrays(np.arange(0, flat.nbytes // 4 + 1, DIMENSIONS, np.int32), flat)
+        for stage, column, values in (("instruct", "id", ids), ("embed", "embedding", embeddings)):
+            file = folder / "run" / key / stage / f"{0:07d}-{len(ids):07d}.arrow"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            table = pa.table({column: values})
+            with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
 
 
 def _dropped(make: Maker, key: str, count: int) -> Iterator[dict[str, Any]]:
@@ -285,7 +307,7 @@ def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], file
         "licence": None,
     }
     provenance = {
-        "format": 1,
+        "format": FORMAT,
         "models": [{**model, "steps": ["problems", "answers", "labels", "scores"]}],
         "scorer": {"title": "judge", "reads": "answer", "objectives": []},
         "domains": [
@@ -311,8 +333,10 @@ def _records(folder: Path, counts: dict[str, int], samples: dict[str, Any], file
         "not_checked": [],
         "versions": {"magpie-hf": "0.1.0"},
     }
-    pipeline = {key: {"count": count, "samples": {}, "answers": {}} for key, count in counts.items()}
+    stages = {name: name for name in ("instruct", "clean", "embed")}
+    pipeline = {key: {"count": count, "samples": stages, "answers": {}} for key, count in counts.items()}
     record = {
+        "format": FORMAT,
         "created": 0,
         "name": model["name"],
         "model": model["revision"],

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from chromium import Opened, chromium
 from conftest import ROOT, Answers, Dying, small_recipe
@@ -27,11 +28,14 @@ from magpie_hf.cli.commands import report as command
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.dataset.folder import Folder
+from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.progress.speed import read
+from magpie_hf.report.finding import sampled_of
 from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
+from magpie_hf.report.samples import length, shards
 from magpie_hf.report.speed import speed
 from magpie_hf.report.write import MEGABYTES, report
 from magpie_hf.store.records import read_record
@@ -162,10 +166,13 @@ def test_a_row_shows_all_that_was_made_of_it(
         row for row in pq.read_table(file).to_pylist() if row["pair_kind"] and row["solution_reason"] is None
     )
     one = opened(page_file)
-    text = one.open(row["id"])
+    one.open(row["id"])
+    one.page.click(".others summary")
+    one.page.wait_for_selector(".others .candidate")
+    text = one.page.text_content("#detail") or ""
     assert one.page.locator(".candidate").count() == len(row["candidates"]) == 3
     for number, candidate in enumerate(row["candidates"]):
-        shown = one.page.locator(".candidate").nth(number)
+        shown = one.page.locator(f"[data-candidate='{number}']")
         assert ("chosen" in shown.inner_text()) == (number == row["chosen_index"])
         assert ("rejected" in shown.inner_text()) == (number == row["rejected_index"])
         assert (
@@ -374,6 +381,335 @@ def test_the_page_speaks_japanese(
     )
 
 
+def listed(page: Page) -> list[str]:
+    """The ids of all listed rows, as the page exports them."""
+    with page.expect_download() as saved:
+        page.click("#export-ids")
+    return [json.loads(line)["id"] for line in saved.value.path().read_text().splitlines()]
+
+
+def waits(page: Page, count: int) -> None:
+    """Wait until so many rows are listed."""
+    page.wait_for_function(
+        "count => document.getElementById('found').textContent.startsWith(`${count} of `)", arg=str(count)
+    )
+
+
+def test_filters_are_the_columns_of_the_schema(
+    built: Path, page_file: Path, opened: Callable[..., Opened]
+) -> None:
+    page, rows = opened(page_file).page, pq_rows(built)
+    solved = {
+        row["id"]: row for file in built.glob("*/*_sft-*.parquet") for row in pq.read_table(file).to_pylist()
+    }
+    offered = set(
+        page.locator("[data-filter]").evaluate_all("all => all.map(one => one.getAttribute('data-filter'))")
+    )
+    columns = {field.name for file in built.glob("candidates/*.parquet") for field in pq.read_schema(file)}
+    texts = {"id", "problem", "candidates", "tags", "generation"}
+    for name in columns - texts - {"chosen_index", "rejected_index", "pair_kind", "pair_reason"}:
+        if len({str(row[name]) for row in rows}) > 1 and not isinstance(rows[0][name], str | None):
+            assert name in offered, name
+    page.click("#more")
+    page.fill("#least-solution_tokens", "24")
+    page.fill("#most-solution_tokens", "26")
+    expected = {one for one, row in solved.items() if 24 <= row["solution_tokens"] <= 26}
+    waits(page, len(expected))
+    assert set(listed(page)) == expected
+    assert 0 < len(expected) < len(rows)
+    page.select_option("[id='by-candidates.reason']", "length")
+    some = {
+        row["id"] for row in rows if any(one["reason"] == "length" for one in row["candidates"])
+    } & expected
+    waits(page, len(some))
+    assert "More filters (2 set)" in page.inner_text("#more")
+    page.click("[data-chip='solution_tokens']")
+    page.wait_for_selector("[data-chip='solution_tokens']", state="detached")
+    assert set(listed(page)) == {
+        row["id"] for row in rows if any(one["reason"] == "length" for one in row["candidates"])
+    }
+    page.click("[data-chip='candidates.reason']")
+    page.fill("#sample", "7")
+    page.click("#pick")
+    waits(page, 7)
+    picked = listed(page)
+    assert len(set(picked)) == 7
+    again = opened(Path(f"{page_file}"), at=page.url.partition("#")[2]).page
+    waits(again, 7)
+    assert listed(again) == picked, "a link leads to the same sample"
+
+
+def test_a_link_leads_to_a_row_and_its_filters_and_back(
+    built: Path, page_file: Path, opened: Callable[..., Opened]
+) -> None:
+    page = opened(page_file, "overview").page
+    page.click("#tab-rows")
+    page.select_option("#by-domain", "geometry")
+    waits(page, 30)
+    page.fill("#search", "rank")
+    page.wait_for_function("() => location.hash.includes('-find=rank')")
+    page.click(".item >> nth=3")
+    page.wait_for_function("() => location.hash.includes('-row=')")
+    row = page.inner_text("#detail h2")
+    linked = opened(page_file, at=page.url.partition("#")[2]).page
+    linked.wait_for_function("row => document.querySelector('#detail h2')?.textContent === row", arg=row)
+    assert linked.input_value("#by-domain") == "geometry"
+    assert linked.input_value("#search") == "rank"
+    page.go_back()
+    page.wait_for_function("() => !document.querySelector('#detail h2')")
+    assert page.input_value("#search") == "rank"
+    page.go_back()
+    page.wait_for_function("() => document.getElementById('search').value === ''")
+    page.go_back()
+    waits(page, 60)
+    page.go_back()
+    assert page.is_visible("#overview")
+    page.go_forward()
+    page.go_forward()
+    waits(page, 30)
+    for lost, said in (
+        ("-row=nobody", "This report has no row nobody."),
+        ("colour=red&sample=x&score=a..b", "colour, sample, score"),
+    ):
+        assert said in opened(page_file, at=lost).page.inner_text("#found")
+
+
+def test_a_bar_of_any_chart_shows_its_rows(page_file: Path, opened: Callable[..., Opened]) -> None:
+    page = opened(page_file, "overview").page
+    charts = page.locator("figure").evaluate_all(
+        """all => all.flatMap((figure, chart) =>
+          [...figure.querySelectorAll("rect.choosing, button.bars")].map((bar, number) => [
+              figure.querySelector("strong").textContent, chart, number,
+              Number((bar.querySelector("title")?.textContent.split(": ")[1] ??
+                bar.querySelector(".number").textContent).replace(/\\D.*/, "")),
+            ]))"""
+    )
+    names = {name for name, *_ in charts}
+    assert {
+        "Tokens of a problem",
+        "Tokens of a pair's texts",
+        "Scores of candidates",
+        "Kind of pair",
+    } <= names
+    assert {"Majority share of final answers", "Score gaps of pairs"} <= names
+    for name, chart, number, count in charts[:: max(1, len(charts) // 20)]:
+        page.evaluate(
+            """([chart, number]) => document.querySelectorAll("figure")[chart]
+              .querySelectorAll("rect.choosing, button.bars")[number]
+              .dispatchEvent(new MouseEvent("click", {bubbles: true}))""",
+            [chart, number],
+        )
+        page.wait_for_selector("#rows:not([hidden])")
+        page.wait_for_function("() => document.querySelector('#active .chip')")
+        found = int(page.inner_text("#found").split()[0])
+        if name == "Scores of candidates":
+            assert 0 < found <= count, "a row with two candidates there is one row"
+        else:
+            assert found == count, (name, number)
+    page.keyboard.press("1")
+    page.click("#overview tbody >> nth=0 >> button >> nth=0")
+    assert page.input_value("#by-show") == "dropped"
+
+
+def test_formulas_are_found_as_typed_and_by_regular_expressions(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
+    texts = [
+        "Let $x^{77} + \\dfrac{1}{2} \\leq \\sqrt{ 5 }$.", "Is \\(y_{12}\\) an integer?", f"Of {'a' * 40}!",
+        "全角 ３ の $\\pi$",
+    ]  # fmt: skip
+    ids: list[str] = []
+
+    def put(rows: list[dict[str, Any]]) -> None:
+        for row, text in zip(rows, texts, strict=False):
+            ids.append(row["id"])
+            row["problem"] = text
+
+    page = opened(report(changed(built, tmp_path / "typed", put), tmp_path / "report.html").file).page
+    typed = {
+        "x^77": 0, "X^{77}+1/2": 0, "\\frac{1}{2}": 0, "x⁷⁷ + ½": 0, "<= sqrt(5)": 0, "≤": 0, "y_12": 1,
+        "y_{12}": 1, "角 3": 3, "π": 3,
+    }  # fmt: skip
+    for text, place in typed.items():
+        page.fill("#search", text)
+        page.press("#search", "Enter")
+        waits(page, 1)
+        assert listed(page) == [ids[place]], text
+    page.check("#regexp")
+    for text, place in {r"y_\{\d+\}": 1, rf"^{ids[2]}$": 2}.items():
+        page.fill("#search", text)
+        waits(page, 1)
+        assert listed(page) == [ids[place]]
+    page.fill("#search", "x^(")
+    page.wait_for_function("() => document.getElementById('found').textContent.includes('no regular')")
+    began = time.monotonic()
+    page.fill("#search", "(a+a+)+b")
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => 1 + 1") == 2
+    page.wait_for_function("() => document.getElementById('found').textContent.includes('too long')")
+    assert time.monotonic() - began < 8
+    page.fill("#search", "integer\\?")
+    waits(page, 1)
+    page.click(".item")
+    page.wait_for_function("() => CSS.highlights.get('found')?.size === 1")
+
+
+def test_a_row_can_be_taken_along(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
+    one = opened(page_file, viewport={"width": 1400, "height": 900})
+    page = one.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    row = next(row for row in pq_rows(built) if row["pair_kind"] and "$" in row["problem"])
+    one.open(row["id"])
+
+    def copied(what: str) -> str:
+        page.click(f"[data-copy={what}]")
+        page.wait_for_selector(f"[data-copy={what}]:text('copied')")
+        text = page.evaluate("() => navigator.clipboard.readText()")
+        assert isinstance(text, str)
+        return text
+
+    assert copied("id") == row["id"]
+    assert copied("latex") == row["problem"]
+    taken = json.loads(copied("json"))
+    assert (taken["id"], taken["problem"]) == (row["id"], row["problem"])
+    texts = [one["text"] for one in taken["candidates"] if "text" in one]
+    assert texts == [one["response"] for one in row["candidates"] if one["response"] is not None]
+    linked = opened(page_file, at=copied("link").partition("#")[2]).page
+    linked.wait_for_selector(f"#detail h2:text-is('{row['id']}')")
+    page.evaluate("() => getSelection().selectAllChildren(document.querySelector('.problem'))")
+    page.keyboard.press("Control+c")
+    assert page.evaluate("() => navigator.clipboard.readText()").strip() == row["problem"]
+
+    # Chosen beside rejected, both wholly in sight, with the words marked in which they differ.
+    boxes = [page.locator(f".pair > .{side}").bounding_box() for side in ("chosen", "rejected")]
+    assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 1400 for box in boxes)
+    assert len({(box["y"], box["width"]) for box in boxes if box}) == 1
+    assert page.evaluate(
+        "() => { const one = document.querySelector('#detail'); return one.scrollWidth <= one.clientWidth; }"
+    )
+    chosen, rejected = (
+        row["candidates"][row[f"{side}_index"]]["response"] for side in ("chosen", "rejected")
+    )
+    number = re.compile(r"\d{4,}")
+    marked = page.locator(".pair mark").all_text_contents()
+    for text in (chosen, rejected):
+        assert any(number.findall(text)[0] in mark for mark in marked)
+    assert not any("Text" in mark for mark in marked), "what both have is not marked"
+    ground = "() => getComputedStyle(document.querySelector('.pair mark')).backgroundColor"
+    before = page.evaluate(ground)
+    page.keyboard.press("d")
+    assert page.evaluate(ground) != before
+    assert page.locator(".others .candidate").count() == 0
+    page.click(".others summary")
+    page.wait_for_selector(".others .candidate")
+    assert page.locator(".others .candidate").count() == 1
+
+
+def test_keys_before_the_page_works_are_not_lost(page_file: Path, browser: Browser) -> None:
+    page = browser.new_page()
+    page.add_init_script(
+        """new MutationObserver((_, observer) => {
+            if (!document.getElementById("worker")) return;
+            observer.disconnect();
+            for (const key of ["/", "r", "a", "n", "k"])
+                document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    page.goto(page_file.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    assert page.input_value("#search") == "rank"
+    assert page.is_visible("#rows")
+    page.close()
+
+
+def test_a_map_shows_samples_by_meaning(built: Path, tmp_path: Path, opened: Callable[..., Opened]) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    record = read_record(out / "run" / "build.json")
+    for number, (domain, one) in enumerate(record["pipeline"].items()):
+        one["samples"]["embed"] = "embed-0"
+        (out / "run" / domain / "embed-0").mkdir()
+        for file in (out / "run" / domain / one["samples"]["instruct"]).glob("*-*.arrow"):
+            names = pa.ipc.open_stream(pa.memory_map(str(file))).read_all()["id"].to_pylist()
+            vectors = [[float(number), at / 1000, 0.0] if at else None for at, _ in enumerate(names)]
+            table = pa.table({"embedding": pa.array(vectors, pa.list_(pa.float32()))})
+            place = str(out / "run" / domain / "embed-0" / file.name)
+            with pa.OSFile(place, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+    write_record(out / "run" / "build.json", record)
+    page = opened(report(out, tmp_path / "map.html").file, "overview").page
+    page.select_option("#coloured-by", "reason")
+    page.wait_for_selector(".map canvas")
+    page.locator(".map").scroll_into_view_if_needed()
+    box = page.locator(".map").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
+    page.mouse.up()
+    page.wait_for_function("() => !document.getElementById('found').textContent.startsWith('60 of')")
+    left = {name.partition("-")[0] for name in listed(page)}
+    assert len(left) == 1, "the first principal component tells the domains apart"
+    assert page.input_value("#by-show") == "all"
+    page.keyboard.press("1")
+    page.locator(".map").scroll_into_view_if_needed()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    waits(page, 0)
+
+
+def test_the_first_samples_can_be_seen(
+    demo_model: Path, tmp_path: Path, opened: Callable[..., Opened], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing has an answer yet: all samples are there, those that were dropped with their reasons."""
+    out = tmp_path / "out"
+    dying = Dying(resolve(str(demo_model)))
+    dying.left = 12
+    with pytest.raises(EngineError):
+        build(small_recipe(dying, "algebra", count=20), out, shard_rows=8)
+    made = report(out, tmp_path / "first.html")
+    finished = sum(length(file) for one in sampled_of(out).values() for file in shards(one.instruct))
+    assert made.rows == finished > 8
+    page = opened(made.file).page
+    waits(page, finished)
+    page.select_option("#by-show", "waiting")
+    waiting = listed(page)
+    page.select_option("#by-show", "dropped")
+    dropped = listed(page)
+    assert len(waiting) + len(dropped) == finished
+    assert waiting
+    page.click(".item")
+    page.wait_for_selector("#detail .note.gone")
+    assert main(["show", str(out), "--split", "dropped", "-n", "999", "--json"]) == OK
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["id"] for row in said} == set(dropped)
+    assert {row["reason"] for row in said} == {"length"}
+
+
+def test_a_pair_with_a_smaller_models_answer(
+    demo_model: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
+    answers = Answers(resolve(str(demo_model)), answers=1)
+    small = Answers(replace(answers.model, name="other/small"), salt="small", answers=1, cut_every=0)
+    recipe = replace(small_recipe(answers, "algebra", count=12), rejecter=FakeEngine(small.model, small))
+    build(recipe, tmp_path / "out")
+    (file,) = (tmp_path / "out" / "candidates").glob("train-*.parquet")
+    table = pq.read_table(file)
+    told = {"checker_answer": "7", "checked": "differs", "program_answer": "0", "program_agrees": "agrees"}
+    for name, value in told.items():
+        table = table.append_column(name, pa.array([value] * len(table)))
+    pq.write_table(table.append_column("objections", pa.array([2] * len(table), pa.int32())), file)
+    row = next(row for row in table.to_pylist() if row["pair_kind"] == "delta")
+    one = opened(report(tmp_path / "out", tmp_path / "delta.html").file)
+    one.open(row["id"])
+    shown = one.page.locator(".pair > .rejected").inner_text()
+    assert "A smaller model's answer" in shown
+    assert row["rejected_response"].split(":")[0] in shown
+    assert f"{row['rejected_tokens']}" in shown
+    text = one.page.inner_text("#detail")
+    for words in ("differs (7)", "agrees (0)", "Looks that object 2", "delta, score gap –"):
+        assert words in re.sub(r"\s+", " ", text), words
+
+
 def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(
     demo_model: Path, tmp_path: Path, opened: Callable[..., Opened]
 ) -> None:
@@ -387,7 +723,7 @@ def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(
     assert sorted(out.rglob("*")) == before, "nothing is left in the build"
     page = opened(made.file, "overview").page
     assert "The build stopped before its end." in page.inner_text("#overview")
-    assert "This page shows only rows that went through every stage" in page.inner_text("#overview")
+    assert "The numbers are of rows that went through every stage" in page.inner_text("#overview")
     page.click("#tab-rows")
     assert 0 < int(page.inner_text("#found").split()[0]) < 120
     page.select_option("#by-show", "dropped")
@@ -492,7 +828,7 @@ def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
             ),
         ),
         ("gone", ["run"], "is missing; run the build again, then look at it"),
-        ("begun", ["run"], "no row of the build in run went through every stage yet"),
+        ("begun", ["run"], "the build in run has no sample yet; wait for the first, or run the build again"),
         ("plain", ["run", "--out", "run"], "run cannot be written (Is a directory); choose another --out"),
         ("plain", ["run", "--out", "run/README.md/x.html"], "cannot be written"),
         ("plain", ["run", "--out", "/proc/nowhere/x.html"], "cannot be written"),

@@ -165,11 +165,12 @@ def test_samples_can_be_seen_while_a_build_runs(
     assert shown(tmp_path / "out", "--split", "samples", "-n", "2", capsys=capsys).count("=== algebra-") == 2
     shard = next((tmp_path / "out" / "run" / "algebra").glob("clean-*/*.arrow"))
     shard.write_bytes(shard.read_bytes()[:64])
-    assert main(["show", str(tmp_path / "out"), "--split", "samples"]) == BAD_INPUT
-    assert re.search(
-        r"\.arrow cannot be read \(\w+\); run the build again, which writes it anew\n$",
-        capsys.readouterr().err,
-    )
+    for kind in ("samples", "dropped"):
+        assert main(["show", str(tmp_path / "out"), "--split", kind]) == BAD_INPUT
+        assert re.search(
+            r"\.arrow cannot be read \(\w+\); run the build again, which writes it anew\n$",
+            capsys.readouterr().err,
+        )
 
 
 def test_nothing_that_a_terminal_obeys_reaches_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,8 @@ Not here: the card.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
 
     Needs no engine and no model. Raises BadInput where the record cannot be read.
     """
-    try:
+    with _reading(run):
         record = read_record(run / RECORD)
         pipeline, log = record["pipeline"], run / "selection" / record["selection"]
         exports = {
@@ -53,11 +54,6 @@ def finished_part(run: Path, scratch: Path) -> Part:
             for domain, one in pipeline.items()
         }
         rows = {domain: _rows(run, log, record["seed"], domain, one) for domain, one in pipeline.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            f"the record of the build in {run} cannot be read ({type(error).__name__}: {error}); run the"
-            " build again with this version"
-        ) from error
     splits: dict[str, dict[str, list[Path]]] = {}
     features = {}
     samples = {}
@@ -84,6 +80,39 @@ def finished_part(run: Path, scratch: Path) -> Part:
     )
 
 
+def dropped_part(run: Path, scratch: Path) -> dict[str, Published]:
+    """The samples that the filtering dropped so far, by domain, whether or not others have answers yet.
+
+    Their Arrow files are written to `scratch`. Raises BadInput where the record cannot be read.
+    """
+    with _reading(run):
+        record = read_record(run / RECORD)
+        log = run / "selection" / record["selection"]
+        rows = {
+            domain: [
+                filtered
+                for start, stop, restore in filtered_pieces(log, domain)
+                if (sampled := _extended(first_rows(run, domain, record["seed"], start, stop), before))
+                is not None
+                and (filtered := restore(sampled)) is not None
+            ]
+            for domain, one in record["pipeline"].items()
+            if (before := _folders(run, domain, one, "samples"))
+        }
+    return _dropped(rows, scratch)
+
+
+@contextmanager
+def _reading(run: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"the record of the build in {run} cannot be read ({type(error).__name__}: {error}); run the"
+            " build again with this version"
+        ) from error
+
+
 def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Published]:
     exports = {domain: ExportDropped(domain) for domain, pieces in rows.items() if pieces}
     files = {
@@ -98,10 +127,7 @@ def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Publish
 
 def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, Any]) -> list[Rows]:
     """The finished rows of a domain with all columns, piece by piece."""
-    before, after = (
-        [ShardFolder(run / domain / key, read_only=True) for key in pipeline[half].values()]
-        for half in ("samples", "answers")
-    )
+    before, after = (_folders(run, domain, pipeline, half) for half in ("samples", "answers"))
     pieces = []
     for start, stop, restore in filtered_pieces(log, domain):
         at = start
@@ -113,6 +139,10 @@ def _rows(run: Path, log: Path, seed: int, domain: str, pipeline: Mapping[str, A
                 pieces += [] if rows is None else [rows]
                 at = last
     return pieces
+
+
+def _folders(run: Path, domain: str, pipeline: Mapping[str, Any], half: str) -> list[ShardFolder]:
+    return [ShardFolder(run / domain / key, read_only=True) for key in pipeline[half].values()]
 
 
 def _extended(rows: Rows, stages: list[ShardFolder]) -> Rows | None:

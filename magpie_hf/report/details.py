@@ -63,7 +63,7 @@ def _rows(source: Source) -> Iterator[Row]:
                 rows = _with_own(source, side, rows, own[kind], kind)
         for row, answers in with_answers(source, side, rows, _SOLVED):
             yield _problem(row, answers)
-    for split in source.dropped.values():
+    for split in source.samples:
         for row in rows_of(split, _SAMPLE):
             raw = row["raw_instruction"] if row["problem"] not in (None, row["raw_instruction"]) else None
             yield {name: row[name] for name in _SAMPLE[2:]} | {"raw": raw}

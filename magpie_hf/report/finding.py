@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -62,13 +62,14 @@ class Finished:
     """The rows of a build: parquet files of its last finished state, and the samples made so far.
 
     samples: the stage folders of each domain's samples. is_finished: whether the last command reached its
-    end. own: as `own_columns` says.
+    end. own: as `own_columns` says. dropped: the files of dropped samples, by domain.
     """
 
     folder: Path
     samples: Mapping[str, Sampled]
     is_finished: bool
     own: tuple[Mapping[str, Any], ...] = ()
+    dropped: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -93,11 +94,11 @@ class Finished:
                 found[domain] += [Place(file, row) for row in range(count)]
         return found
 
-    def _files(self, kind: Kind, domain: str) -> list[Path]:
+    def _files(self, kind: Kind, domain: str) -> Sequence[Path]:
         if kind == "samples":
             return self.samples[domain].files()
         if kind == "dropped":
-            return dropped_files(self.folder).get(domain, [])
+            return self.dropped.get(domain, ())
         return (
             _sides(self.folder / f"{domain}_{kind}", "")
             if kind in ("rl", "tir")
@@ -142,22 +143,36 @@ class Finished:
         return [rows[place] for place in places]
 
 
-def finished(folder: Path) -> Finished:
-    """The rows of the build in `folder`. Raises BadInput without a build that this version reads."""
-    record = record_of(folder)
+def finished(folder: Path, scratch: Path | None = None) -> Finished:
+    """The rows of the build in `folder`. Raises BadInput without a build that this version reads.
+
+    scratch: an empty folder for what an unfinished build dropped so far; without it, the samples of its last
+    finished state are the dropped ones.
+    """
+    record, samples = record_of(folder), sampled_of(folder)
     check_is_build(folder, record)
     try:
         own = own_columns(read_record(folder / RUN / PROVENANCE))
     except (FileNotFoundError, Torn):  # the rows can be shown without what their own columns mean
         own = []
+    is_finished = bool(record.get("finished"))
+    dropped = dropped_files(folder)
+    if scratch is not None and not is_finished and samples:
+        from magpie_hf.report.so_far import samples_so_far
+
+        dropped |= samples_so_far(folder, samples, (), scratch)[0]
+    return Finished(folder, samples, is_finished, tuple(own), dropped)
+
+
+def sampled_of(folder: Path) -> dict[str, Sampled]:
+    """The stage folders of each domain's samples. Raises BadInput without a build that this version reads."""
     try:
-        samples = {
+        return {
             domain: Sampled.of(folder / RUN / domain, one["samples"])
-            for domain, one in record.get("pipeline", {}).items()
+            for domain, one in record_of(folder).get("pipeline", {}).items()
         }
     except UNREADABLE as error:
         raise unreadable(folder, error) from error
-    return Finished(folder, samples, bool(record.get("finished")), tuple(own))
 
 
 def own_columns(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:

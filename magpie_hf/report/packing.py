@@ -6,6 +6,7 @@ Not here: which values.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import zlib
 from typing import Any
@@ -36,7 +37,8 @@ def deflated(value: Any) -> bytes:
 
 def block(name: str, data: bytes) -> str:
     """Data as an element that a browser neither shows nor runs; base64 cannot close it."""
-    return f'<script type="application/octet-stream" id="{name}">{base64.b64encode(data).decode()}</script>\n'
+    kind, text = "application/octet-stream", base64.b64encode(data).decode()
+    return f'<script type="{kind}" id="{html.escape(name)}">{text}</script>\n'
 
 
 class Room:

@@ -17,7 +17,10 @@ from magpie_hf.text.language import in_use, tr
 
 _HERE = Path(__file__).parent
 _PAGE, _KATEX = _HERE / "assets", _HERE / "katex"
-_SCRIPTS = ("blocks", "say", "text", "charts", "overview", "marks", "rows", "search", "detail", "main")
+_SCRIPTS = (
+    "blocks", "say", "text", "charts", "map", "overview", "marks", "filters", "address", "rows", "search",
+    "differences", "copying", "detail", "main",
+)  # fmt: skip
 _FACE = re.compile(r'src:url\(fonts/([\w-]+\.woff2)\) format\("woff2"\)[^}]*')
 
 
@@ -31,16 +34,18 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
     script = (
         '(() => {\n"use strict";\n' + "".join(_read(_PAGE / f"{name}.js") for name in _SCRIPTS) + "})();\n"
     )
-    katex = _read(_KATEX / "katex.min.js")
+    early, katex = _read(_PAGE / "early.js"), _read(_KATEX / "katex.min.js")
     values = {
         "language": in_use(),
-        "policy": _policy(style, script, katex),
+        "policy": _policy(style, early, script, katex),
         "title": html.escape(title.encode("utf-8", "replace").decode()),
         "noscript": html.escape(
             tr("This page needs JavaScript. It holds all its scripts itself and makes no network requests.")
         ),
         "style": style,
         "data": "".join(first),
+        "early": early,
+        "worker": _read(_PAGE / "worker.js"),
         "script": script,
         "katex": katex,
     }
@@ -55,12 +60,13 @@ def write_page(sink: BinaryIO, title: str, first: Iterable[str], later: Iterable
 def _policy(style: str, *scripts: str) -> str:
     """The Content-Security-Policy: own scripts, own styles and own fonts; nothing is loaded from anywhere.
 
+    The worker that searches is started from its text in the page, which is a blob to the browser.
     Styles of single elements are allowed, since KaTeX sets some as attributes; nothing else sets any.
     """
     allowed = " ".join(_hash(script) for script in scripts)
     return (
-        f"default-src 'none'; script-src {allowed}; style-src-elem {_hash(style)}; style-src-attr"
-        " 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {allowed}; worker-src blob:; style-src-elem {_hash(style)};"
+        " style-src-attr 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
     )
 
 

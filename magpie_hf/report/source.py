@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -19,7 +19,8 @@ from magpie_hf.card.stats import with_rows
 from magpie_hf.dataset.folder import Folder, data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
-from magpie_hf.report.finding import dropped_files
+from magpie_hf.report.finding import dropped_files, sampled_of
+from magpie_hf.report.so_far import samples_so_far
 from magpie_hf.review.marks import Kept, kept_marks
 from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
@@ -34,12 +35,21 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """A build's published rows, and its dropped samples by domain. state: its progress."""
+    """A build's published rows, and its dropped samples by domain. state: its progress.
+
+    waiting: samples of an unfinished build that are neither, by domain.
+    """
 
     folder: Path
     state: Status
     contents: Contents
     dropped: Mapping[str, Split]
+    waiting: Mapping[str, Split] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> Iterator[Split]:
+        """All samples that are no accepted problems: those that were dropped, then those that wait."""
+        yield from (*self.dropped.values(), *self.waiting.values())
 
     @property
     def build(self) -> str:
@@ -55,11 +65,12 @@ class Source:
 
 @contextmanager
 def opened(folder: Path, scratch: Path) -> Iterator[Source]:
-    """The rows of the build in `folder`; of an unfinished build, those that went through every stage.
+    """The rows of the build in `folder`; of an unfinished build, those that went through every stage, and all
+    samples.
 
     scratch: a folder into which the rows of an unfinished build are written. No build can begin in `folder`
     meanwhile; one that already runs goes on, and only finished shards of it are read. Raises BadInput if
-    there is no build, if another version wrote it, and if it has no finished row yet.
+    there is no build, if another version wrote it, and if it has no sample yet.
     """
     status(folder)
     check_is_build(folder, record_of(folder))
@@ -118,20 +129,23 @@ def _published(folder: Path) -> list[Path]:
 
 def _part(folder: Path, state: Status, scratch: Path) -> Source:
     part = finished_part(folder / RUN, scratch)
-    dropped: dict[str, Split] = {**_dropped(folder), **part.dropped}
     data = with_rows(part.splits)
-    if not data and not dropped:
-        raise BadInput(
-            f"no row of the build in {folder} went through every stage yet; wait for the first, or run the"
-            " build again"
-        )
+    done = {
+        row["id"] for split in data.get(CANDIDATES_CONFIG, {}).values() for row in rows_of(split, ("id",))
+    }
+    dropped, waiting = (
+        {domain: ParquetSplit(tuple(files)) for domain, files in found.items()}
+        for found in samples_so_far(folder, sampled_of(folder), done, scratch)
+    )
+    dropped = _dropped(folder) | dropped
+    if not data and not dropped and not waiting:
+        raise BadInput(f"the build in {folder} has no sample yet; wait for the first, or run the build again")
     to = scratch / "data"
     to.mkdir()
     write_data(data, to)
     provenance = Folder(folder).provenance
-    return Source(
-        folder, state, Contents(provenance, part.samples, data_in(to.glob("*/*"), provenance)), dropped
-    )
+    contents = Contents(provenance, part.samples, data_in(to.glob("*/*"), provenance))
+    return Source(folder, state, contents, dropped, waiting)
 
 
 def _dropped(folder: Path) -> dict[str, ParquetSplit]:

@@ -14,7 +14,7 @@ from magpie_hf.report.details import ROWS_A_BLOCK
 from magpie_hf.report.finding import own_columns
 from magpie_hf.report.listing import TEXTS_A_BLOCK, Listing
 from magpie_hf.report.messages import words
-from magpie_hf.report.numbers import SCALES, charts, funnels, reasons
+from magpie_hf.report.numbers import charts, funnels, reasons
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Source
 from magpie_hf.report.speed import speed
@@ -41,7 +41,7 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         },
         "meanings": {**card.words(in_use())["reasons"], **_own_reasons(provenance)},
         "own": own_columns(provenance),
-        "scales": SCALES,
+        "filters": listing.filters,
         "funnels": funnels(contents),
         "reasons": reasons(contents),
         "charts": charts(contents),
@@ -94,7 +94,8 @@ def _notes(source: Source, room: Room) -> list[str]:
         )
         done = tr(
             (
-                "This page shows only rows that went through every stage. Accepted of wanted "
+                "The numbers are of rows that went through every stage; the list also has all samples that"
+                " were dropped or wait. Accepted of wanted "
                 "(sampled): {counts}."
             ),
             counts=", ".join(short),

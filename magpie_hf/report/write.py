@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from magpie_hf.errors import BadInput
 from magpie_hf.report.details import ROWS_A_BLOCK, details, weight_of
+from magpie_hf.report.embedding_map import embedding_map
+from magpie_hf.report.finding import sampled_of
 from magpie_hf.report.listing import Listing
 from magpie_hf.report.packing import Room, block, deflated
 from magpie_hf.report.page import write_page
@@ -51,15 +53,16 @@ def report(folder: Path, out: Path, megabytes: float = MEGABYTES) -> Report:
     with _scratch(out) as scratch:
         with opened(folder, scratch) as source:
             listing = Listing(source)
+            places = embedding_map(sampled_of(folder), listing.ids)
             blocks = -(-listing.rows // ROWS_A_BLOCK)
             room = Room(
                 _left(listing, megabytes), weight_of(listing.problems, listing.rows - listing.problems)
             )
             _pack(source, room, scratch / "details")
-            said = summary(source, listing, room, blocks)
+            said = summary(source, listing, room, blocks) | {"map": places and places["shares"]}
             first = (block("summary", deflated(said)), block("index", listing.index))
             with (scratch / "page").open("wb") as sink, (scratch / "details").open("rb") as packed:
-                write_page(sink, title(source), first, _later(listing, packed, blocks))
+                write_page(sink, title(source), first, _later(listing, places, packed, blocks))
         (scratch / "page").replace(out)
     return Report(out, out.stat().st_size, listing.rows, room.texts, room.cut)
 
@@ -97,7 +100,11 @@ def _pack(source: Source, room: Room, file: Path) -> None:
             sink.write(len(data).to_bytes(8, "big") + data)
 
 
-def _later(listing: Listing, packed: BinaryIO, blocks: int) -> Iterator[str]:
+def _later(listing: Listing, places: dict[str, Any] | None, packed: BinaryIO, blocks: int) -> Iterator[str]:
+    if places is not None:
+        yield block("map", deflated(places))
+    for name, data in listing.columns.items():
+        yield block(f"column-{name}", data)
     for number, data in enumerate(listing.texts):
         yield block(f"texts-{number}", data)
     for number in range(blocks):

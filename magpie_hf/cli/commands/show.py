@@ -9,6 +9,7 @@ import argparse
 import json
 import random
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +55,12 @@ def run(options: argparse.Namespace) -> int:
     """Print rows on standard output, and notes about the build on standard error."""
     if options.n < 1:
         raise BadInput(f"-n is {options.n}; give at least 1 row")
-    build = finished(Path(options.folder).expanduser())
-    rows = _rows(options, build)
-    if not build.is_finished and options.split != "samples":
+    with tempfile.TemporaryDirectory(prefix="magpie-show-") as scratch:
+        build = finished(
+            Path(options.folder).expanduser(), Path(scratch) if options.split == "dropped" else None
+        )
+        rows = _rows(options, build)
+    if not build.is_finished and options.split not in ("samples", "dropped"):
         said = tr(
             "{folder} is not finished; these rows are of its last finished state", folder=options.folder
         )

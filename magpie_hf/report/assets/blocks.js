@@ -2,7 +2,7 @@
 
 const byId = (name) => document.getElementById(name);
 const unpacked = new Map();
-const KEPT = 12; // blocks of details. Blocks of problems are all kept: each search reads them again
+const KEPT = 12; // blocks of details
 
 const parsed = new Promise((resolve) => {
   if (document.readyState === "loading")
@@ -10,10 +10,14 @@ const parsed = new Promise((resolve) => {
   else resolve();
 });
 
-async function inflate(name) {
+async function packedBlock(name) {
   // While the browser still reads the file, it may have half of the block.
   if (!byId(name)?.nextElementSibling) await parsed;
-  const text = atob(byId(name).textContent);
+  return byId(name).textContent;
+}
+
+async function inflate(name) {
+  const text = atob(await packedBlock(name));
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -41,6 +45,16 @@ function make(name, properties = {}, ...children) {
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
+}
+
+const button = (text, onclick, properties = {}) =>
+  make("button", { type: "button", class: "plain", onclick, ...properties }, text);
+
+// Give the reader a file.
+function save(lines, name) {
+  const url = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
 const pause = () => new Promise((resolve) => setTimeout(resolve));

@@ -2,11 +2,11 @@
 // Not here: counting; the numbers come with the page.
 
 const WIDE = 340,
-  HIGH = 150,
+  HIGH = 172,
   LEFT = 40,
   RIGHT = 10,
-  TOP = 10,
-  BOTTOM = 24;
+  TOP = 24,
+  BOTTOM = 38;
 
 const sumOf = (byDomain, domain) => {
   const parts = domain ? [byDomain[domain] ?? []] : Object.values(byDomain);
@@ -18,7 +18,7 @@ function figure(title, about, picture, head, rows) {
     "table",
     {},
     make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text))),
-    ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, String(cell))))),
+    ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell)))),
   );
   return make(
     "figure",
@@ -40,6 +40,11 @@ function svg(width, height, label, ...children) {
 }
 
 const svgText = (x, y, text, anchor = "middle") => make("svg:text", { x, y, "text-anchor": anchor }, text);
+// What lies along the axes: below, and above the numbers at the left.
+const axisNames = (wide, high, [below, left]) => [
+  svgText((LEFT + wide - RIGHT) / 2, high - 4, say(`axis_${below}`)),
+  svgText(2, 11, say(`axis_${left}`), "start"),
+];
 const line = (x1, y1, x2, y2, name) => make("svg:line", { x1, y1, x2, y2, class: name });
 
 function steps(highest) {
@@ -80,7 +85,7 @@ function histogram(chart, domain) {
     svgText(LEFT - 6, y(value) + 3.5, short(value), "end"),
   ]);
   const ticks = niceTicks(edges[0], edges.at(-1), ratio).map((value) =>
-    svgText(x(value), HIGH - 7, short(value)),
+    svgText(x(value), HIGH - 22, short(value)),
   );
   const bars = series.flatMap(([name, counts], number) =>
     counts.map((value, at) => {
@@ -92,12 +97,17 @@ function histogram(chart, domain) {
         height: Math.max(0, y(0) - y(value)),
         class: `series-${number}`,
       });
+      const filters = value ? binFilters(chart, name, at, domain) : null;
+      if (filters) {
+        bar.classList.add("choosing");
+        bar.addEventListener("click", () => show(filters));
+      }
       bar.append(
         make(
           "svg:title",
           {},
           `${short(edges[at])} – ${short(edges[at + 1])}: ${count(value)}` +
-            (series.length > 1 ? ` ${name}` : ""),
+            (series.length > 1 ? ` ${seriesName(chart, name)}` : ""),
         ),
       );
       return bar;
@@ -115,7 +125,7 @@ function histogram(chart, domain) {
         "p",
         { class: "legend" },
         ...totals.map((total, number) =>
-          make("span", { class: `key-${number}` }, `${total[0]}: ${numbers(total)}`),
+          make("span", { class: `key-${number}` }, `${seriesName(chart, total[0])}: ${numbers(total)}`),
         ),
       );
   const about = one ? numbers(totals[0]) : "";
@@ -125,11 +135,12 @@ function histogram(chart, domain) {
     svg(
       WIDE,
       HIGH,
-      `${title}: ${totals.map((total) => `${total[0]}: ${numbers(total)}`).join("; ")}`,
+      `${title}: ${totals.map((total) => `${seriesName(chart, total[0])}: ${numbers(total)}`).join("; ")}`,
       ...grid,
       line(LEFT, y(0), WIDE - RIGHT, y(0), "axis"),
       ...bars,
       ...ticks,
+      ...axisNames(WIDE, HIGH, chart.axes),
     ),
     legend,
   );
@@ -137,19 +148,36 @@ function histogram(chart, domain) {
     .slice(0, -1)
     .map((from, at) => [
       `${short(from)} – ${short(edges[at + 1])}`,
-      ...series.map(([, counts]) => count(counts[at] ?? 0)),
+      ...series.map(([name, counts]) =>
+        choosing(count(counts[at] ?? 0), counts[at] ? binFilters(chart, name, at, domain) : null),
+      ),
     ]);
   return figure(
     title,
     about,
     picture,
-    [say("from_to"), ...series.map(([name]) => (series.length > 1 ? name : say("count")))],
+    [say("from_to"), ...series.map(([name]) => (series.length > 1 ? seriesName(chart, name) : say("count")))],
     rows,
   );
 }
 
+const seriesName = (chart, series) => (chart.choice ? series : filterName(series));
+
+// The filters whose rows a bar counts; null where the rows do not differ in its column.
+function binFilters(chart, series, at, domain) {
+  const filter = chart.filters[series];
+  if (!filterOf(filter)) return null;
+  const [least, next] = [chart.edges[at], chart.edges[at + 1]];
+  const isLast = at === chart.edges.length - 2;
+  return {
+    [filter]: `${least}${BETWEEN}${isLast ? next : Number((next - chart.step).toFixed(4))}`,
+    domain,
+    ...(chart.choice && { [chart.choice]: series }),
+  };
+}
+
 // Bars of named values. Where rows can be filtered by the value, a click on its bar does so.
-function bars(chart, domain, choose) {
+function bars(chart, domain) {
   const counts = sumOf(chart.counts, domain);
   const total = counts.reduce((sum, value) => sum + value, 0);
   const highest = Math.max(1, ...counts);
@@ -168,8 +196,12 @@ function bars(chart, domain, choose) {
       make("span", { class: "number" }, count(counts[at] ?? 0)),
       make("span", { class: "number quiet" }, total ? share((counts[at] ?? 0) / total) : NONE),
     ];
-    return choose
-      ? make("button", { type: "button", class: "bars", onclick: () => choose(value, domain) }, ...cells)
+    return counts[at] && filterOf(chart.filter)
+      ? make(
+          "button",
+          { type: "button", class: "bars", onclick: () => show({ [chart.filter]: value, domain }) },
+          ...cells,
+        )
       : make("div", { class: "bars" }, ...cells);
   });
   return make(
@@ -195,10 +227,10 @@ function timeTicks(seconds) {
 
 function throughput(speed) {
   const wide = 1080,
-    high = 200;
+    high = 222;
   const highest = Math.max(1, ...speed.tokens);
   const x = (seconds) => LEFT + (seconds / speed.seconds) * (wide - LEFT - RIGHT);
-  const y = (value) => high - BOTTOM - (value / highest) * (high - BOTTOM - 22);
+  const y = (value) => high - BOTTOM - (value / highest) * (high - BOTTOM - 32);
   const width = speed.seconds / speed.tokens.length;
   const area = speed.tokens
     .map((value, at) => `L${x(at * width)},${y(value)}L${x((at + 1) * width)},${y(value)}`)
@@ -207,7 +239,7 @@ function throughput(speed) {
     line(LEFT, y(value), wide - RIGHT, y(value), "grid"),
     svgText(LEFT - 6, y(value) + 3.5, short(value), "end"),
   ]);
-  const ticks = timeTicks(speed.seconds).map((value) => svgText(x(value), high - 7, duration(value)));
+  const ticks = timeTicks(speed.seconds).map((value) => svgText(x(value), high - 22, duration(value)));
   const marks = speed.marks.map((mark) => {
     const label = say(`mark_${mark.what}`, {
       engine: mark.engine ?? "",
@@ -216,8 +248,8 @@ function throughput(speed) {
     const mark_ = make(
       "svg:g",
       { class: `mark ${mark.what}` },
-      line(x(mark.at), 16, x(mark.at), high - BOTTOM, "mark"),
-      make("svg:circle", { cx: x(mark.at), cy: 12, r: 4 }),
+      line(x(mark.at), 24, x(mark.at), high - BOTTOM, "mark"),
+      make("svg:circle", { cx: x(mark.at), cy: 21, r: 4 }),
     );
     mark_.append(make("svg:title", {}, `${duration(mark.at)}: ${label}`));
     return [mark, label, mark_];
@@ -239,6 +271,7 @@ function throughput(speed) {
     line(LEFT, y(0), wide - RIGHT, y(0), "axis"),
     ...ticks,
     ...marks.map(([, , mark_]) => mark_),
+    ...axisNames(wide, high, ["time", "tokens_a_second"]),
   );
   const rows = [
     ...speed.tokens.map((value, at) => [

@@ -17,15 +17,16 @@ async function openRow(row, focus) {
   const [problem, details] = [texts[row % size], rows[row % few]];
   const article = byId("detail");
   const waiting = [];
-  const spoken = (value) => {
+  const spoken = (value, tokens = null, flags = []) => {
     const element = make("div", { class: "spoken" });
-    waiting.push(() => write(element, value, alive));
+    waiting.push(() => (tokens ? writeTokens(element, tokens, flags, alive) : write(element, value, alive)));
     return element;
   };
-  const parts = isDropped(row) ? dropped(row, details, spoken) : accepted(row, details, spoken);
+  const parts = isProblem(row) ? accepted(row, details, spoken) : sample(row, details, spoken);
   article.replaceChildren(
     heading(row),
-    marking(list.index.columns.id[row]),
+    copying(row, problem, details),
+    marking(list.index.ids[row]),
     make("section", { class: "problem" }, spoken(problem)),
     ...parts.filter(Boolean),
   );
@@ -41,13 +42,22 @@ async function openRow(row, focus) {
   byId("rows").dataset.rendered = row;
 }
 
+// Show no row.
+function leaveRow() {
+  opened += 1;
+  list.chosen = null;
+  byId("detail").replaceChildren();
+  byId("rows").classList.remove("reading");
+  renderList();
+}
+
 function closeRow() {
   byId("rows").classList.remove("reading");
   byId("scroll").focus({ preventScroll: true });
 }
 
 function heading(row) {
-  const id = list.index.columns.id[row];
+  const id = list.index.ids[row];
   const step = (places, sign, key) =>
     make(
       "button",
@@ -91,11 +101,11 @@ function opinion(verdict, answer) {
 const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
 
 function accepted(row, details, spoken) {
-  const columns = list.index.columns;
+  const votes = listed("majority_share", row);
   const checked = { majority: say("agrees"), minority: say("differs"), "no vote": say("no_vote") };
   const title = say("candidates_title", { n: details.candidates.filter((one) => !one.smaller).length });
   const pair = details.pair_kind
-    ? say("pair_of", { kind: details.pair_kind, score_gap: decimal(columns.score_gap[row], 3) })
+    ? say("pair_of", { kind: details.pair_kind, score_gap: decimal(listed("score_gap", row), 3) })
     : say("no_pair_because", {
         reason: details.pair_reason,
         meaning: summary.meanings[details.pair_reason] ?? "",
@@ -137,9 +147,7 @@ function accepted(row, details, spoken) {
         ["majority_answer", details.majority_answer ?? NONE],
         [
           "majority_share",
-          columns.majority_share[row] === null
-            ? NONE
-            : say("of_votes", { share: share(columns.majority_share[row]), n: columns.votes[row] }),
+          votes === null ? NONE : say("of_votes", { share: share(votes), n: listed("answer_votes", row) }),
         ],
         ["answer_kind", details.answer_kind],
         ["unknown_pairs", details.unknown_pairs || null],
@@ -148,19 +156,67 @@ function accepted(row, details, spoken) {
         ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),
-      make(
-        "div",
-        {
-          class: "candidates",
-          tabindex: "0",
-          role: "region",
-          "aria-label": title,
-        },
-        ...details.candidates.map((one, at) => candidate(one, at, details, spoken)),
-      ),
+      ...candidates(details, title, spoken),
     ),
     ownColumns(details),
     made(details.generation),
+  ];
+}
+
+// Chosen beside rejected, and the others on demand; without a pair, all of them.
+function candidates(details, title, spoken) {
+  const all = details.candidates.map((one, at) => [one, at]);
+  const shelf = (some) =>
+    make(
+      "div",
+      { class: "candidates", tabindex: "0", role: "region", "aria-label": title },
+      ...some.map(([one, at]) => candidate(one, at, details, spoken)),
+    );
+  const chosen = all.find(([, at]) => at === details.chosen_index);
+  const rejected = all.find(([one, at]) => at === details.rejected_index || one.smaller);
+  if (!chosen || !rejected) return [shelf(all)];
+  const pair = [chosen, rejected];
+  const tokens = pair.map(([one]) => tokensOf(one.text ?? ""));
+  const flags = differing(...tokens);
+  const others = all.filter((one) => !pair.includes(one));
+  const folded = make(
+    "details",
+    { class: "others" },
+    make("summary", {}, say("other_candidates", { n: others.length })),
+  );
+  folded.addEventListener(
+    "toggle",
+    async () => {
+      const waiting = [];
+      const later = (value) => {
+        const element = make("div", { class: "spoken" });
+        waiting.push(() => write(element, value));
+        return element;
+      };
+      const made = others.map(([one, at]) => candidate(one, at, details, later));
+      folded.append(make("div", { class: "candidates" }, ...made));
+      for (const render of waiting) await render();
+      highlight(byId("detail"));
+    },
+    { once: true },
+  );
+  return [
+    flags
+      ? button(say("differences"), turnDifferences, {
+          class: "plain differences",
+          "aria-pressed": String(!byId("rows").classList.contains("unmarked")),
+        })
+      : make("p", { class: "quiet" }, say("too_long_to_compare")),
+    make(
+      "div",
+      { class: "pair" },
+      ...pair.map(([one, at], side) =>
+        candidate(one, at, details, (value) =>
+          value === one.text ? spoken(value, tokens[side], flags?.[side]) : spoken(value),
+        ),
+      ),
+    ),
+    others.length ? folded : null,
   ];
 }
 
@@ -183,7 +239,7 @@ function candidate(one, at, details, spoken) {
   ].filter(([, values]) => values?.length);
   return make(
     "section",
-    { class: `candidate ${role ?? ""}` },
+    { class: `candidate ${role ?? ""}`, "data-candidate": at },
     head,
     chips([
       ["score", one.score === undefined ? (one.score_reason ?? NONE) : decimal(one.score, 3)],
@@ -233,11 +289,14 @@ function thought(details, spoken) {
   return folded;
 }
 
-function dropped(row, details, spoken) {
+// A sample that is no problem of the build: it was dropped, or waits.
+function sample(row, details, spoken) {
   const reason = listed("reason", row);
-  const original = details.near_duplicate ? list.index.columns.id.indexOf(details.near_duplicate) : -1;
+  const original = details.near_duplicate ? list.index.ids.indexOf(details.near_duplicate) : -1;
   return [
-    make("p", { class: "note gone" }, make("strong", {}, reason), ` – ${summary.meanings[reason] ?? ""}`),
+    reason === null
+      ? make("p", { class: "note" }, say("waiting_about"))
+      : make("p", { class: "note gone" }, make("strong", {}, reason), ` – ${summary.meanings[reason] ?? ""}`),
     chips([
       ["domain", domainName(listed("domain", row))],
       ["language", details.language],
@@ -254,7 +313,11 @@ function dropped(row, details, spoken) {
             ? make("span", { class: "code" }, details.near_duplicate)
             : make(
                 "button",
-                { type: "button", class: "link code", onclick: () => openRow(original, true) },
+                {
+                  type: "button",
+                  class: "link code",
+                  onclick: () => openRow(original, true).then(writeAddress),
+                },
                 details.near_duplicate,
               ),
         )
@@ -301,26 +364,34 @@ function made(generation) {
   );
 }
 
-// Highlight the searched text without changing the elements.
-function highlight(article) {
+// Highlight what was searched without changing the elements.
+async function highlight(article) {
   if (!globalThis.CSS?.highlights) return;
   CSS.highlights.delete("found");
-  if (!search.text) return;
-  const ranges = [];
+  const { text, regexp } = searched();
+  if (!text || (regexp && !isPattern(text))) return;
+  const nodes = [];
   const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node && ranges.length < 1000; node = walker.nextNode()) {
-    const text = node.data.toLowerCase();
-    if (text.length !== node.data.length) continue; // some letters change length with case
-    for (
-      let at = text.indexOf(search.text);
-      at >= 0;
-      at = text.indexOf(search.text, at + search.text.length)
-    ) {
-      const found = new Range();
-      found.setStart(node, at);
-      found.setEnd(node, at + search.text.length);
-      ranges.push(found);
-    }
-  }
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) nodes.push(node);
+  const texts = nodes.map((node) => node.data);
+  const places = regexp ? await search.spots(text, texts) : plainSpots(text.toLowerCase(), texts);
+  const ranges = places.map(([number, from, to]) => {
+    const found = new Range();
+    found.setStart(nodes[number], Math.min(from, nodes[number].length));
+    found.setEnd(nodes[number], Math.min(to, nodes[number].length));
+    return found;
+  });
   CSS.highlights.set("found", new Highlight(...ranges));
+}
+
+function plainSpots(wanted, texts) {
+  const found = [];
+  for (const [number, whole] of texts.entries()) {
+    const text = whole.toLowerCase();
+    // Some letters change length with case.
+    if (text.length !== whole.length || found.length > 1000) continue;
+    for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length))
+      found.push([number, at, at + wanted.length]);
+  }
+  return found;
 }

@@ -10,6 +10,7 @@ const KEYS = [
   ["g b", "key_mark"],
   ["n", "key_note"],
   ["Esc", "key_back"],
+  ["d", "key_differences"],
   ["t", "key_theme"],
   ["?", "key_help"],
 ];
@@ -24,9 +25,9 @@ function view(name) {
   if (name === "rows") renderList();
 }
 
-function show(filters) {
-  view("rows");
-  setFilters(filters);
+function visit(name) {
+  view(name);
+  writeAddress();
 }
 
 function turnTheme() {
@@ -52,8 +53,8 @@ function pressed(event) {
   }
   const inList = !byId("rows").hidden && !event.target.closest("#detail [tabindex], summary");
   const actions = {
-    1: () => view("overview"),
-    2: () => view("rows"),
+    1: () => visit("overview"),
+    2: () => visit("rows"),
     "/": () => {
       view("rows");
       byId("search").focus();
@@ -64,6 +65,7 @@ function pressed(event) {
     ...(inList && {
       j: () => move(1),
       k: () => move(-1),
+      d: turnDifferences,
       Home: () => move(-Infinity),
       End: () => move(Infinity),
       PageDown: () => move(10),
@@ -115,10 +117,12 @@ function fillIn() {
 async function main() {
   summary = await block("summary");
   fillIn();
-  overview(show);
+  overview();
   await openList();
   openMarks();
-  for (const name of ["overview", "rows"]) byId(`tab-${name}`).addEventListener("click", () => view(name));
+  await readAddress();
+  for (const name of ["overview", "rows"]) byId(`tab-${name}`).addEventListener("click", () => visit(name));
+  addEventListener("popstate", readAddress);
   byId("theme").addEventListener("click", turnTheme);
   byId("ask").addEventListener("click", () => byId("help").showModal());
   byId("unfold").addEventListener("click", () =>
@@ -127,12 +131,26 @@ async function main() {
   document.querySelector("nav").addEventListener("keydown", (event) => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     const other = byId("overview").hidden ? "overview" : "rows";
-    view(other);
+    visit(other);
     byId(`tab-${other}`).focus();
   });
+  document.removeEventListener("keydown", keepKey);
   document.addEventListener("keydown", pressed);
   performance.mark("interactive");
   document.documentElement.dataset.ready = "yes";
+  pressAgain();
+  if (!search.worker) search.start(); // so that the texts are ready before the first search
+}
+
+// The keys that were pressed before the page worked. Behind "/" they are what is searched.
+function pressAgain() {
+  for (const key of early.splice(0)) {
+    const place = document.activeElement;
+    if (place === byId("search") && key.length === 1) {
+      place.setRangeText(key, place.selectionStart, place.selectionEnd, "end");
+      search.soon();
+    } else place.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  }
 }
 
 main();

@@ -32,12 +32,8 @@ function openMarks() {
   });
   byId("choices").append(
     make("output", { id: "marked", "aria-live": "polite" }),
-    make("button", { type: "button", class: "plain", id: "export", onclick: exportMarks }, say("export")),
-    make(
-      "button",
-      { type: "button", class: "plain", id: "import", onclick: () => file.click() },
-      say("import"),
-    ),
+    button(say("export"), exportMarks, { id: "export" }),
+    button(say("import"), () => file.click(), { id: "import" }),
   );
   const file = make("input", { type: "file", id: "file", hidden: true, accept: ".jsonl,.json,.txt" });
   file.addEventListener("input", async (event) => {
@@ -91,7 +87,7 @@ function showMarks(complaint = "") {
 }
 
 // The rows that the build can take marks of: a row may have left it since it was marked here.
-const knownIds = () => new Set([...list.index.columns.id, ...Object.keys(summary.marks)]);
+const knownIds = () => new Set([...list.index.ids, ...Object.keys(summary.marks)]);
 const markedIds = () => {
   const known = knownIds();
   const all = new Set([...Object.keys(summary.marks), ...Object.keys(marks.own)]);
@@ -145,9 +141,7 @@ function exportMarks() {
     const said = withdrawn.includes(id) ? WITHDRAWN : mark;
     return `${JSON.stringify({ id, mark: said, note, ...(by && { by }), ...(at && { at }) })}\n`;
   });
-  const url = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
-  make("a", { href: url, download: "marks.jsonl" }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60000);
+  save(lines, "marks.jsonl");
 }
 
 // All marks of a file, or none of them.
@@ -168,8 +162,8 @@ async function importMarks(file) {
       marks.own[id] = { mark: mark === WITHDRAWN ? null : mark || null, note: note ?? "", by, at: at ?? now };
   marks.sheet = found.map((one) => one.id);
   keepMarks();
-  if (found.some((one) => !one.mark && !one.note)) byId("by-mark").value = "sheet";
-  listAnew();
+  if (found.some((one) => !one.mark && !one.note)) setFilter("mark", "sheet");
+  else listAnew();
 }
 
 function parsedMark(line) {
@@ -185,10 +179,9 @@ function parsedMark(line) {
 // What the build says of a row: of one that it has taken, what it said then.
 function labelsOf(id, row) {
   if (summary.marks[id]) return summary.marks[id];
-  const { columns } = list.index;
   return {
     domain: listed("domain", row),
-    majority_share: columns.majority_share[row],
+    majority_share: listed("majority_share", row),
     pair: listed("kind", row) ?? `none: ${listed("reason", row)}`,
     dropped: isDropped(row) ? listed("reason", row) : null,
   };
@@ -197,7 +190,7 @@ function labelsOf(id, row) {
 // [group, name, right, read] of the marked rows, as review/precision.py counts them.
 function precision() {
   const found = { all: {}, domain: {}, majority_share: {}, pair: {}, dropped: {} };
-  const rows = new Map(list.index.columns.id.map((id, row) => [id, row]));
+  const rows = new Map(list.index.ids.map((id, row) => [id, row]));
   for (const id of markedIds().filter((one) => markOf(one).mark)) {
     const { domain, majority_share: votes, pair, dropped: reason } = labelsOf(id, rows.get(id));
     const level = votes === null ? summary.no_vote : summary.levels.find(([least]) => votes >= least)[1];

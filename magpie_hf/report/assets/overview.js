@@ -14,10 +14,23 @@ const FUNNEL = [
   "scored",
   "pairs",
 ];
-// Charts whose bars filter the rows, each with its filter.
-const CHOOSING = { difficulty: "difficulty", quality: "quality", pair_kind: "kind" };
+// The rows that a count of the funnel stands for.
+const COUNTED = {
+  dropped: { show: "dropped" },
+  problems: { show: "problems" },
+  answered: { answered: "yes" },
+  pairs: { pair: "yes" },
+};
+// The filter of the reasons of each step.
+const REASONS = {
+  samples: "reason",
+  answers: "solution_reason",
+  candidates: "candidates.reason",
+  scores: "candidates.score_reason",
+  pairs: "reason",
+};
 
-function overview(show) {
+function overview() {
   const page = byId("overview");
   const totals = (name) => summary.funnels.reduce((sum, funnel) => sum + funnel[name], 0);
   const sums = [
@@ -42,8 +55,9 @@ function overview(show) {
     ),
     make("div", { id: "precision" }),
     section("funnel", say("funnel_about"), scrolling(funnelTable(totals))),
-    section("left_out_title", say("left_out_about"), scrolling(reasonTable(show))),
-    distributions(show),
+    section("left_out_title", say("left_out_about"), scrolling(reasonTable())),
+    distributions(),
+    summary.map ? mapSection() : "",
     section(
       "throughput",
       null,
@@ -75,8 +89,12 @@ const headOf = (texts) =>
     ),
   );
 
-function meter(value, whole, text = count(value)) {
-  const cell = make("td", { class: "number meter" }, text);
+// Text, or a button that shows the rows of these filters.
+const choosing = (text, filters) =>
+  filters ? make("button", { type: "button", class: "link", onclick: () => show(filters) }, text) : text;
+
+function meter(value, whole, filters = null) {
+  const cell = make("td", { class: "number meter" }, choosing(count(value), value ? filters : null));
   cell.style.setProperty("--share", `${whole ? Math.min(100, (value / whole) * 100) : 0}%`);
   return cell;
 }
@@ -103,17 +121,29 @@ function funnelTable(totals) {
       "tr",
       {},
       make("th", { scope: "row" }, name),
-      ...columns.map((column) => meter(funnel[column], whole(funnel, column))),
+      ...columns.map((column) =>
+        meter(
+          funnel[column],
+          whole(funnel, column),
+          COUNTED[column] && { ...COUNTED[column], domain: funnel.domain },
+        ),
+      ),
       make("td", { class: "number" }, funnel.sampled ? share(funnel.problems / funnel.sampled) : NONE),
       ...(tagged ? [make("td", { class: "number" }, share(funnel.on_domain))] : []),
       make("td", { class: "number" }, decimal(funnel.majority_share)),
       make("td", { class: "number" }, share(funnel.longer)),
     );
+  // The mean of the domains' shares, each by the number of rows that it is a share of.
+  const mean = (name, by) => {
+    const known = summary.funnels.filter((one) => one[name] !== null && one[by]);
+    const size = known.reduce((sum, one) => sum + one[by], 0);
+    return size ? known.reduce((sum, one) => sum + one[name] * one[by], 0) / size : null;
+  };
   const all = {
     ...Object.fromEntries(FUNNEL.map((name) => [name, totals(name)])),
-    on_domain: null,
-    majority_share: null,
-    longer: null,
+    on_domain: mean("on_domain", "tagged"),
+    majority_share: mean("majority_share", "majorities"),
+    longer: mean("longer", "pairs"),
   };
   const rows = summary.funnels.map((funnel) => row(funnel, domainName(funnel.domain)));
   return make(
@@ -125,45 +155,62 @@ function funnelTable(totals) {
   );
 }
 
-function reasonTable(show) {
+function reasonTable() {
   const domains = summary.funnels.map((funnel) => funnel.domain);
   const sum = (counts) => Object.values(counts).reduce((total, value) => total + value, 0);
   const most = {};
+  const sumRows = new Map();
   for (const { step, counts } of summary.reasons) most[step] = Math.max(most[step] ?? 0, sum(counts));
   const head = [say("step"), say("reason"), say("meaning"), say("all"), ...domains.map(domainName)];
   const rows = summary.reasons.map(({ step, reason, counts }) => {
-    const choose = step === "samples" || step === "pairs";
-    const name = choose
-      ? make(
-          "button",
-          {
-            type: "button",
-            class: "link",
-            onclick: () => show({ reason, show: step === "samples" ? "dropped" : "problems" }),
-          },
-          reason,
-        )
-      : reason;
+    const filters = (domain) =>
+      filterOf(REASONS[step]) && {
+        [REASONS[step]]: reason,
+        domain,
+        show: step === "samples" ? "dropped" : "problems",
+      };
     return make(
       "tr",
       {},
       make("td", { class: "quiet" }, say(`step_${step}`)),
-      make("td", { class: "code" }, name),
+      make("td", { class: "code" }, choosing(reason, filters(""))),
       make("td", { class: "quiet wide" }, summary.meanings[reason] ?? ""),
-      meter(sum(counts), most[step]),
+      meter(sum(counts), most[step], filters("")),
       ...domains.map((domain) =>
-        make("td", { class: "number" }, counts[domain] ? count(counts[domain]) : NONE),
+        make(
+          "td",
+          { class: "number" },
+          counts[domain] ? choosing(count(counts[domain]), filters(domain)) : NONE,
+        ),
       ),
     );
   });
+  // The sum of each step of several reasons, below them.
+  for (const step of Object.keys(most)) {
+    const mine = summary.reasons.filter((one) => one.step === step);
+    if (mine.length < 2) continue;
+    const of = (domain) => mine.reduce((total, one) => total + (one.counts[domain] ?? 0), 0);
+    const sums = domains.map(of);
+    const row = make(
+      "tr",
+      { class: "sum" },
+      make("td", { class: "quiet" }, say(`step_${step}`)),
+      make("td", { colspan: 2 }, say("all")),
+      ...[sums.reduce((total, value) => total + value, 0), ...sums].map((value) =>
+        make("td", { class: "number" }, count(value)),
+      ),
+    );
+    sumRows.set(mine.at(-1), row);
+  }
+  const body = summary.reasons.flatMap((one, at) => [rows[at], sumRows.get(one)].filter(Boolean));
   const heads = headOf(head);
   for (const cell of [...heads.querySelectorAll("th")].slice(1, 3)) cell.classList.remove("number");
   return rows.length
-    ? make("table", {}, heads, make("tbody", {}, ...rows))
+    ? make("table", {}, heads, make("tbody", {}, ...body))
     : make("p", { class: "quiet" }, say("nothing_left_out"));
 }
 
-function distributions(show) {
+function distributions() {
   const [spread, named] = [make("div", { class: "charts" }), make("div", { class: "charts named" })];
   const render = (domain) => {
     spread.replaceChildren(
@@ -172,14 +219,7 @@ function distributions(show) {
     named.replaceChildren(
       ...summary.charts
         .filter((chart) => chart.values)
-        .map((chart) => {
-          const filter = CHOOSING[chart.name];
-          return bars(
-            chart,
-            domain,
-            filter && ((value, of) => show({ [filter]: value, domain: of, show: "problems" })),
-          );
-        }),
+        .map((chart) => bars(chart, domain)),
     );
   };
   const select = make(

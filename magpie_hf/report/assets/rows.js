@@ -1,136 +1,85 @@
-// The list of rows: filters, order, and only as many elements as can be seen.
-// Not here: the details of one row.
+// The list of rows: which of them, in which order, and only as many elements as can be seen.
+// Not here: the details of one row; the filters.
 
 const TALL = 62; // pixels of a row, as in page.css
-const CHOICES = ["domain", "kind", "reason", "difficulty", "quality", "side"];
-const RANGES = ["majority_share", "score_gap", "score"];
-const ORDERS = ["domain", "kind", "majority_share", "score_gap", "score"];
+const NUMBERS = ["majority_share", "score_gap", "score"];
+const ORDERS = ["domain", "kind", ...NUMBERS];
 
 const list = {
   index: null, // as listing.py made it
   shown: [], // numbers of the listed rows, in order
   chosen: null, // the number of the row that is open
   hits: null, // 1 for each row in which the search found the text; null without a search
-  order: { by: null, down: false },
+  turn: 0,
 };
 
+// The values of all rows in a column, and the texts that its numbers stand for.
+const column = (name) => list.index.columns[name] ?? block(`column-${name}`);
+
 const listed = (name, row) => {
-  const value = list.index.columns[name][row];
-  return list.index.values[name] && value !== null ? list.index.values[name][value] : value;
+  const { values, codes } = list.index.columns[name];
+  const value = values[row] ?? null;
+  return codes.length && value !== null ? codes[value] : value;
 };
-const isDropped = (row) => row >= list.index.problems;
+const isProblem = (row) => row < list.index.problems;
+const isDropped = (row) => !isProblem(row) && row < list.index.problems + list.index.dropped;
 
 async function openList() {
   list.index = await block("index");
-  byId("choices").append(
-    choice("show", ["problems", "dropped", "all"], (value) => say(`show_${value}`), "problems"),
-    ...CHOICES.filter((name) => list.index.values[name].length > 1 || name === "reason").map((name) =>
-      choice(name, ["", ...inOrder(name)], (value) =>
-        value === "" ? say("any") : name === "domain" ? domainName(value) : value,
-      ),
-    ),
-    choice("pair", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
-    choice("answered", ["", "yes", "no"], (value) => say(value === "" ? "any" : value)),
-    ...RANGES.map(range),
-    choice("mark", ["", ...MARKED], (value) => say(value === "" ? "any" : value)),
-  );
+  openFilters();
   byId("heads").append(
     ...ORDERS.map((by) =>
-      make("button", { type: "button", "data-by": by, onclick: () => sortBy(by) }, say(by)),
+      make("button", { type: "button", "data-by": by, onclick: () => sortBy(by) }, filterName(by)),
     ),
     make("span", {}, say("answer")),
   );
   const form = byId("filters");
   form.addEventListener("submit", (event) => event.preventDefault());
-  byId("choices").addEventListener("input", listAnew);
   form.addEventListener("reset", () =>
     setTimeout(() => {
-      list.hits = null;
-      search.text = "";
-      listAnew();
+      want.filters = {};
+      search.now().then(writeAddress);
     }),
   );
   byId("search").addEventListener("input", () => search.soon());
-  byId("everywhere").addEventListener("change", () => search.now());
+  for (const name of ["everywhere", "regexp"])
+    byId(name).addEventListener("change", () => search.now().then(writeAddress));
   const scroll = byId("scroll");
-  scroll.addEventListener("scroll", () => requestAnimationFrame(renderList), { passive: true });
-  new ResizeObserver(renderList).observe(scroll);
+  scroll.addEventListener("scroll", () => requestAnimationFrame(() => renderList(false)), {
+    passive: true,
+  });
+  new ResizeObserver(() => renderList(false)).observe(scroll);
   scroll.addEventListener("click", (event) => {
     const item = event.target.closest("[data-row]");
-    if (item) openRow(Number(item.dataset.row), true);
+    if (item) openRow(Number(item.dataset.row), true).then(writeAddress);
   });
-  listAnew();
 }
 
-function inOrder(name) {
-  const values = list.index.values[name];
-  return (
-    summary.scales[name]?.filter((value) => values.includes(value)) ??
-    (name === "domain" ? values : [...values].sort())
-  );
-}
-
-function choice(name, values, word, value = "") {
-  const select = make(
-    "select",
-    { id: `by-${name}` },
-    ...values.map((one) => make("option", { value: one, selected: one === value }, word(one))),
-  );
-  return make("label", {}, make("span", {}, say(name)), select);
-}
-
-function range(name) {
-  const end = (which) =>
-    make("input", {
-      type: "number",
-      step: "any",
-      id: `${which}-${name}`,
-      "aria-label": `${say(name)} ${say(which)}`,
-      placeholder: say(which),
-    });
-  return make("label", { class: "range" }, make("span", {}, say(name)), end("least"), end("most"));
-}
-
-function tests() {
-  const { columns, values, problems } = list.index;
-  const wanted = (name) => byId(`by-${name}`)?.value ?? "";
-  const found = [];
-  if (wanted("show") !== "all") found.push((row) => row < problems === (wanted("show") === "problems"));
-  for (const name of CHOICES.filter((one) => wanted(one) !== "")) {
-    const [column, code] = [columns[name], values[name].indexOf(wanted(name))];
-    found.push((row) => column[row] === code);
-  }
-  if (wanted("pair")) found.push((row) => (columns.kind[row] !== null) === (wanted("pair") === "yes"));
-  if (wanted("answered"))
-    found.push((row) => Boolean(columns.answered[row]) === (wanted("answered") === "yes"));
-  for (const name of RANGES) {
-    const [least, most] = [byId(`least-${name}`).valueAsNumber, byId(`most-${name}`).valueAsNumber];
-    if (!Number.isNaN(least)) found.push((row) => columns[name][row] !== null && columns[name][row] >= least);
-    if (!Number.isNaN(most)) found.push((row) => columns[name][row] !== null && columns[name][row] <= most);
-  }
-  if (wanted("mark")) found.push((row) => isMarked(columns.id[row], wanted("mark")));
-  if (list.hits) found.push((row) => list.hits[row] === 1);
-  return found;
-}
-
-function listAnew() {
-  const passes = tests();
-  const shown = [];
-  const all = list.index.columns.id.length;
+async function listAnew() {
+  const turn = ++list.turn;
+  fillControls();
+  const passes = await tests();
+  if (turn !== list.turn) return;
+  let shown = [];
+  const all = list.index.ids.length;
   for (let row = 0; row < all; row++) if (passes.every((test) => test(row))) shown.push(row);
-  const { by, down } = list.order;
-  if (by) {
-    const column = list.index.columns[by];
-    const order = list.index.values[by]?.map(
-      (_, code, names) => names.filter((name) => name < names[code]).length,
-    );
-    const value = (row) => (order && column[row] !== null ? order[column[row]] : column[row]);
+  if (want.filters.sample) shown = sampled(shown, want.filters.sample);
+  const [down, by] = want.order.startsWith("-") ? [true, want.order.slice(1)] : [false, want.order];
+  if (ORDERS.includes(by)) {
+    const { values, codes } = list.index.columns[by];
+    const order = codes.map((_, code) => codes.filter((name) => name < codes[code]).length);
+    const value = (row) => (codes.length ? order[values[row]] : values[row]) ?? null;
     shown.sort((one, other) => {
       const [a, b] = [value(one), value(other)];
       if (a === null || b === null) return (a === null) - (b === null) || one - other;
       return (down ? b - a : a - b) || one - other;
     });
   }
+  for (const head of byId("heads").querySelectorAll("button"))
+    head.setAttribute(
+      "aria-sort",
+      head.dataset.by !== by ? "none" : down ? "descending" : "ascending",
+    );
   // A list that comes out the same keeps its place: a late search must not throw the reader back to its top.
   const same = shown.length === list.shown.length && shown.every((row, at) => row === list.shown[at]);
   list.shown = shown;
@@ -140,55 +89,66 @@ function listAnew() {
   renderList();
 }
 
+// Numbers are sorted from the top first; a third click takes the order back.
 function sortBy(by) {
-  const { order } = list;
-  list.order =
-    order.by !== by
-      ? { by, down: RANGES.includes(by) }
-      : order.down === RANGES.includes(by)
-        ? { by, down: !order.down }
-        : { by: null, down: false };
-  for (const button of byId("heads").querySelectorAll("button")) {
-    const mine = button.dataset.by === list.order.by;
-    button.setAttribute("aria-sort", mine ? (list.order.down ? "descending" : "ascending") : "none");
-  }
-  listAnew();
+  const turns = NUMBERS.includes(by) ? [`-${by}`, by, ""] : [by, `-${by}`, ""];
+  want.order = turns[turns.indexOf(want.order) + 1] ?? turns[0];
+  changed();
 }
 
-function renderList() {
+// fresh: make all items anew, as after a change of the rows; else only those that come into sight.
+function renderList(fresh = true) {
   const scroll = byId("scroll");
   const first = Math.max(0, Math.floor(scroll.scrollTop / TALL) - 5);
   const last = Math.min(list.shown.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / TALL) + 5);
-  const items = [];
-  for (let place = first; place < last; place++) items.push(item(place));
-  byId("space").replaceChildren(...items);
+  const space = byId("space");
+  if (fresh) space.replaceChildren();
+  const kept = new Set();
+  for (const element of [...space.children]) {
+    const place = Number(element.dataset.place);
+    if (place >= first && place < last) kept.add(place);
+    else element.remove();
+  }
+  const lowest = kept.size ? Math.min(...kept) : last;
+  const [before, after] = [[], []];
+  for (let place = first; place < last; place++)
+    if (!kept.has(place)) (place < lowest ? before : after).push(item(place));
+  space.prepend(...before);
+  space.append(...after);
   scroll.setAttribute("aria-activedescendant", list.chosen === null ? "" : `row-${list.chosen}`);
-  if (!list.shown.length) byId("space").append(make("p", { class: "quiet nothing" }, say("nothing_found")));
+  if (!list.shown.length) space.replaceChildren(make("p", { class: "quiet nothing" }, say("nothing_found")));
 }
 
 function item(place) {
   const row = list.shown[place];
-  const cells = isDropped(row)
+  const reason = listed("reason", row);
+  const cells = isProblem(row)
     ? [
-        make("span", { class: "badge dropped" }, listed("reason", row)),
-        make("span", { class: "quiet rest" }, summary.meanings[listed("reason", row)] ?? ""),
-      ]
-    : [
         make(
           "span",
           { class: `badge ${listed("kind", row) ?? "none"}` },
           listed("kind", row) ?? say("no_pair"),
         ),
-        ...RANGES.map((name) => make("span", { class: "number" }, decimal(list.index.columns[name][row]))),
-        make("span", { class: "answer", dir: "auto" }, ...plainText(list.index.columns.answer[row] ?? NONE)),
+        ...NUMBERS.map((name) => make("span", { class: "number" }, decimal(listed(name, row)))),
+        make("span", { class: "answer", dir: "auto" }, ...plainText(list.index.answers[row] ?? NONE)),
+      ]
+    : [
+        make(
+          "span",
+          { class: reason === null ? "badge" : "badge dropped" },
+          reason === null ? say("waiting") : reason,
+        ),
+        make("span", { class: "quiet rest" }, reason === null ? "" : (summary.meanings[reason] ?? "")),
       ];
+  const id = list.index.ids[row];
   const element = make(
     "div",
     {
-      class: isDropped(row) ? "item gone" : "item",
+      class: isProblem(row) ? "item" : "item gone",
       role: "option",
       id: `row-${row}`,
       "data-row": row,
+      "data-place": place,
       "aria-selected": row === list.chosen ? "true" : "false",
       "aria-setsize": list.shown.length,
       "aria-posinset": place + 1,
@@ -196,8 +156,8 @@ function item(place) {
     make(
       "div",
       { class: "first", dir: "auto" },
-      markSign(list.index.columns.id[row]),
-      ...plainText(list.index.columns.first[row] || say("empty")),
+      markSign(id),
+      ...plainText(list.index.first[row] || say("empty")),
     ),
     make(
       "div",
@@ -219,7 +179,7 @@ function markSign(id) {
 function move(places) {
   const at = list.shown.indexOf(list.chosen);
   const place = Math.max(0, Math.min(list.shown.length - 1, at < 0 ? 0 : at + places));
-  if (list.shown.length) openRow(list.shown[place], false);
+  if (list.shown.length) openRow(list.shown[place], false).then(() => writeAddress(true));
 }
 
 function reveal(row) {
@@ -229,11 +189,4 @@ function reveal(row) {
   else if ((place + 1) * TALL > scroll.scrollTop + scroll.clientHeight)
     scroll.scrollTop = (place + 1) * TALL - scroll.clientHeight;
   renderList();
-}
-
-function setFilters(values) {
-  byId("filters").reset();
-  list.hits = null;
-  for (const [name, value] of Object.entries(values)) byId(`by-${name}`).value = value;
-  setTimeout(listAnew, 1); // after the form's own reset
 }

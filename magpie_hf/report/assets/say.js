@@ -3,7 +3,8 @@
 let summary = { words: {} };
 
 function say(key, values = {}) {
-  return (summary.words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  const text = summary.words[key] ?? summary.words[`column_${key}`] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
 const NONE = "–";

@@ -1,65 +1,102 @@
-// Searches the problems for a text and, on request, the answers and all other texts of the rows.
-// Not here: other filters.
+// Searches the problems for a text or a regular expression, and on request all other texts of the rows.
+// Not here: how a text is found (worker.js); other filters.
+
+const SILENCE = 3000; // milliseconds without a word of the worker in which a regular expression has failed
 
 const search = {
-  text: "",
+  worker: null,
   turn: 0,
   waiting: null,
+  watch: null,
+  trying: false, // whether a regular expression is being tried on the rows
+  look: 0,
+  looks: new Map(), // by number: what to do with the places that are found in some texts
   soon() {
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.now(), 200);
+    this.waiting = setTimeout(() => {
+      this.now();
+      writeAddress(new URLSearchParams(location.hash.slice(1)).has(FIND));
+    }, 100);
   },
-  // Block by block, so that the page stays responsive. A later search ends an earlier one.
+  start() {
+    const url = URL.createObjectURL(new Blob([byId("worker").textContent], { type: "text/javascript" }));
+    this.worker = new Worker(url);
+    this.worker.addEventListener("message", ({ data }) => this.heard(data));
+    this.worker.postMessage({ ids: list.index.ids, texts: summary.blocks.texts });
+  },
+  send(message) {
+    if (!this.worker) this.start();
+    this.worker.postMessage(message);
+    this.listen();
+  },
+  // Wait for the worker's next word, where an expression could keep it from saying one.
+  listen() {
+    clearTimeout(this.watch);
+    if (this.trying || this.looks.size) this.watch = setTimeout(() => this.end(), SILENCE);
+  },
+  // A regular expression can take for ever: the worker is ended with it, and the next search gets a new one.
+  end() {
+    this.worker.terminate();
+    this.worker = null;
+    this.trying = false;
+    this.looks.clear();
+    this.turn += 1;
+    list.hits = new Uint8Array(list.index.ids.length);
+    listAnew().then(() => (byId("found").textContent = say("too_slow")));
+  },
+  async heard(data) {
+    clearTimeout(this.watch); // the page itself may take long to read a block
+    if (data.hits) this.trying = this.trying && data.turn !== this.turn;
+    if (data.need) {
+      const worker = this.worker;
+      const packed = await packedBlock(data.need);
+      if (worker === this.worker) this.send({ block: data.need, packed });
+    } else if (data.look) {
+      this.looks.get(data.look)?.(data.found);
+      this.looks.delete(data.look);
+    } else if (data.turn === this.turn && data.hits) {
+      list.hits = data.hits;
+      await listAnew();
+    } else if (data.turn === this.turn) {
+      byId("found").textContent = say("searching", { share: share(data.share) });
+      this.listen();
+    }
+  },
+  // A later search ends an earlier one.
   async now() {
-    const turn = ++this.turn;
-    this.text = byId("search").value.trim().toLowerCase();
-    if (!this.text) {
+    clearTimeout(this.waiting);
+    const { text, regexp, everywhere } = searched();
+    this.turn += 1;
+    this.trying = false;
+    if (!text) {
       list.hits = null;
       return listAnew();
     }
-    const { ids, hits } = { ids: list.index.columns.id, hits: new Uint8Array(list.index.columns.id.length) };
-    const kinds = [
-      ["texts", summary.blocks.texts, summary.blocks.texts_rows],
-      ...(byId("everywhere").checked
-        ? [["details", summary.blocks.details, summary.blocks.details_rows]]
-        : []),
-    ];
-    const all = kinds.reduce((sum, [, blocks]) => sum + blocks, 0);
-    let done = 0;
-    let shownAt = performance.now();
-    for (const [kind, blocks, size] of kinds) {
-      for (let number = 0; number < blocks; number++) {
-        const values = await (kind === "texts" ? block(`texts-${number}`) : inflate(`details-${number}`));
-        if (turn !== this.turn) return undefined;
-        values.forEach((value, at) => {
-          const row = number * size + at;
-          if (
-            !hits[row] &&
-            (holds(value, this.text) || (kind === "texts" && ids[row].toLowerCase().includes(this.text)))
-          )
-            hits[row] = 1;
-        });
-        done += 1;
-        if (performance.now() - shownAt > 100) {
-          byId("found").textContent = say("searching", { share: share(done / all) });
-          await pause();
-          shownAt = performance.now();
-        }
-      }
+    if (regexp && !isPattern(text)) {
+      list.hits = new Uint8Array(list.index.ids.length);
+      await listAnew();
+      byId("found").textContent = say("no_pattern");
+      return undefined;
     }
-    list.hits = hits;
-    return listAnew();
+    const { turn } = this;
+    this.trying = regexp;
+    this.send({ turn, text, regexp, everywhere, blocks: summary.blocks });
+    return undefined;
+  },
+  // Where a regular expression is found in some texts.
+  spots(text, texts) {
+    const look = ++this.look;
+    return new Promise((resolve) => {
+      this.looks.set(look, resolve);
+      this.send({ look, text, texts });
+    });
   },
 };
 
-const SPOKEN = ["text", "thinking", "answer", "raw", "majority_answer"];
-
-function holds(value, text) {
-  if (typeof value === "string") return value.toLowerCase().includes(text);
-  if (Array.isArray(value))
-    return value.some((part) => typeof part === "string" && part.toLowerCase().includes(text));
-  return (
-    SPOKEN.some((key) => value[key] && holds(value[key], text)) ||
-    (value.candidates ?? []).some((one) => holds(one, text))
-  );
+function isPattern(text) {
+  try {
+    return Boolean(new RegExp(text, "i"));
+  } catch {
+    return false;
+  }
 }

@@ -126,6 +126,7 @@ function formula(piece) {
   const element = make("span", {
     class: piece.display ? "display" : "inline",
     title: piece.source.slice(0, 300),
+    "data-source": piece.source,
   });
   try {
     katex.render(piece.tex, element, { ...KATEX, displayMode: piece.display });
@@ -146,7 +147,7 @@ async function write(element, value, alive = () => true) {
   let began = performance.now();
   for (const text of [head, tail]) {
     if (text === tail && tail !== undefined)
-      element.append(make("span", { class: "left-out" }, say("left_out", { n: count(left) })));
+      element.append(leftOut(left));
     for (const piece of pieces(text ?? "")) {
       element.append(...(piece.tex === undefined ? plainText(piece.text) : [formula(piece)]));
       if (performance.now() - began > 20) {
