@@ -306,7 +306,7 @@ WRONG = [
     ("model: 6\nselection: {count: 0}", 2, "count is 0; give 1 to 10,000,000 problems a domain"),
     ("model: 6\nselection: {scale: 0}", 2, "scale is 0; give a positive number"),
     ("model: 6\nselection:\n  count: 5\n  scale: 2", 3, "--count is 5 and --scale is 2; give one of them"),
-    ("model: 6\nselection: {decontaminate: [gsm8k, aime]}", 2, "'aime' is no benchmark"),
+    ("model: 6\nselection: {decontaminate: [gsm8k, aime]}", 2, "'aime' is no problem set"),
     ("model: 6\nselection: {min_quality: fine}", 2, "selection.min_quality is 'fine'; give one of very poor"),
     ("model: 6\nselection: {min_yield: 1}", 2, "min_yield is 1; give a share from 0"),
     (

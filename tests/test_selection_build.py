@@ -155,7 +155,7 @@ def test_a_domain_that_others_fill_before_it_judges_a_sample_of_its_own(mixed: M
 
 def test_two_benchmarks_of_one_name_are_refused(mixed: Mixed) -> None:
     near_duplicates = (Benchmark("exam", "/a", revision="1"), Benchmark("exam", "/b", revision="2"))
-    with pytest.raises(BadInput, match="two benchmarks are called exam"):
+    with pytest.raises(BadInput, match="two problem sets are called exam"):
         tagged(mixed, Acceptance(), benchmarks=near_duplicates)
 
 

@@ -144,7 +144,7 @@ def unsampled(options: argparse.Namespace) -> None:
     options.tagger, options.decontaminate, options.require_decontamination = "none", "none", False
     options.scorer, options.min_score_gap, options.min_correctness_score_gap = "judge", None, None
     options.use_reference, options.rejected_solver, options.chosen = False, None, "best"
-    options.objections = False
+    options.objections, options.known_set = False, []
 
 
 def with_defaults(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from magpie_hf.errors import BadInput
+from magpie_hf.problems.benchmarks.names import place_and_columns
 from magpie_hf.review.calibration.problems import Known, known_problems
 
 PROBLEM, ANSWER, DOMAIN = "problem", "answer", "domain"  # the columns of the file of the families
@@ -51,8 +52,8 @@ def of_set(text: str) -> KnownAnswers:
 
     Raises BadInput where the columns are not two.
     """
-    place, mark, columns = text.partition("#")
-    names = [name.strip() for name in columns.split(",")] if mark else [PROBLEM, ANSWER]
+    place, columns = place_and_columns(text)
+    names = columns or [PROBLEM, ANSWER]
     if len(names) != 2 or not all(names) or not place:
         raise BadInput(
             f"--known {text!r} names no two columns; give the place, # and the columns of problem and answer,"
