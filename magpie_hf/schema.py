@@ -200,6 +200,17 @@ SECOND_OPINION: dict[str, Any] = {
     "checker_responses": [RESPONSE],
 }
 
+# harder_problem: a harder problem that a reasoning model made of this one; null where harder_reason says why
+#   there is none.
+# harder_rationale: what the model said before it, in its answer. harder_concept: what the problem needs.
+HARDER: dict[str, Any] = {
+    "harder_problem": Value("string"),
+    "harder_rationale": Value("string"),
+    "harder_concept": Value("string"),
+    "harder_reason": Value("string"),
+    "harder_response": RESPONSE,
+}
+
 # What a model wrote when it was asked for programs; null where it was not asked.
 PROGRAM_TEXT: dict[str, Any] = {"program_texts": [RESPONSE]}
 

@@ -28,6 +28,7 @@ from magpie_hf.models.tokenizer import tokenizer_of
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark, Loaded, NotChecked
 from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.run.status import status
 from magpie_hf.schema import DROPPED, SPLITS
 from magpie_hf.selection.selection import Acceptance
@@ -429,6 +430,9 @@ def test_known_problems_are_named_and_kept(mixed: Mixed, minilm: Path, tmp_path:
     finished = {"known_compared": [None, [], [{"verdicts": ["yes", "no"], "requests": ["one", "other"]}]]}
     reader = RecogniseKnown(FakeEngine(mixed.model, reading), ())
     assert [key for key, _ in reader.reusable(finished)] == ["one", "other"]
+    stated = said_of(replace(plain, known=(loaded.benchmark,)))
+    assert stated is not None
+    assert stated["selection"]["known_set"] == [f"old.jsonl@{loaded.benchmark.revision}"]
     part = finished_part(out / "run", tmp_path)
     ready = part.splits["algebra"]["train_sft"].dataset
     assert list(ready["known_same"]) == list(built["algebra"]["train_sft"]["known_same"])
