@@ -21,6 +21,9 @@ SIMILAR = 0.92  # two problems say the same from this cosine of their embeddings
 # From this cosine on a model is asked whether a problem is a benchmark's. With MiniLM, seven of ten own
 # paraphrases and translations lie above it, and none of four other problems of the same topics
 ASKED_FROM = 0.7
+# The same of known problems, of which at most so many are asked about
+KNOWN_FROM = 0.9
+MOST_KNOWN = 5
 # Which answers of a problem are published: the best of its majority, all of them, or one asked for on its own
 SFT = ("best", "all", "cold")
 # What the detector of languages knows: the 176 labels of fastText's lid.176, ISO 639-1 or else 639-3

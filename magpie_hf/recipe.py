@@ -52,8 +52,10 @@ from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
 from magpie_hf.stages.recognise import Recognise
+from magpie_hf.stages.recognise_known import KNOWN, RecogniseKnown
 from magpie_hf.stages.refer import Refer
 from magpie_hf.stages.respond import Respond
+from magpie_hf.stages.same_problem import SameProblem
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
 from magpie_hf.stages.step import Step, own_columns
@@ -90,6 +92,8 @@ class Recipe:
     solver, and those that are called ill-posed are dropped.
     tir: how many answers with programs in them are asked for of each problem that has a label, for
     `<domain>_tir`; 0 for none.
+    known: sets of known problems, pinned as the
+    benchmarks are, with which problems are compared by meaning, up to their numbers; none is dropped for it.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -126,6 +130,7 @@ class Recipe:
     chosen: str = field(default=BEST, metadata={"later": True})
     objections: bool = field(default=False, metadata={"later": True})
     tir: int = field(default=0, metadata={"later": True})
+    known: tuple[Benchmark, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -134,11 +139,15 @@ class Recipe:
         keys = [domain.key for domain in self.domains]
         if not keys or len({key.lower() for key in keys}) < len(keys):
             raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
-        names = [benchmark.name for benchmark in self.benchmarks]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise BadInput(
-                f"two benchmarks are called {twice[0]}, so their rows could not be told apart; rename one"
-            )
+        for sets in (self.benchmarks, self.known):
+            names = [one.name for one in sets]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise BadInput(
+                    f"two problem sets are called {twice[0]}, so their rows could not be told apart; rename"
+                    " one"
+                )
+        if self.known and self.embedder is None:
+            raise BadInput("known problems are found by meaning, and nothing embeds; give --embedder, too")
         check_near(self.near)
         check_rl(self.rl_majority_share)
         check_tir(self.tir)
@@ -218,14 +227,20 @@ class Recipe:
 
     @property
     def reader(self) -> Engine | None:
-        """Compares problems with those of benchmarks that are near in meaning; None where none are found."""
-        return (self.tagger or self.solver) if self.embedder is not None and self.benchmarks else None
+        """Compares problems with those of sets that are near in meaning; None where none are found."""
+        compares = self.embedder is not None and (self.benchmarks or self.known)
+        return (self.tagger or self.solver) if compares else None
 
     @property
     def opinions(self) -> tuple[str, ...]:
         """Whose opinions of the majority's answer there are, as in `schema.OPINIONS`."""
         asked = {CHECKER: self.checker, PROGRAM: self.programmer, OBJECTIONS: self.looker}
         return tuple(name for name, engine in asked.items() if engine is not None)
+
+    @property
+    def more_columns(self) -> tuple[str, ...]:
+        """Which columns of `schema.OPINIONS` the published rows have."""
+        return (*self.opinions, *([KNOWN] if self.known else []))
 
     @property
     def looker(self) -> Engine | None:
@@ -262,7 +277,9 @@ class Recipe:
         if self.embedder is not None:
             places.append(("", self.embedder, [[Embed(self.embedder)]]))
         if self.reader is not None:
-            places.append(("", self.reader, [[Recognise(self.reader, self.benchmarks)]]))
+            reading: list[Stage] = [Recognise(self.reader, self.benchmarks)] if self.benchmarks else []
+            reading += [RecogniseKnown(self.reader, self.known)] if self.known else []
+            places.append(("", self.reader, [reading]))
         return passes_of(places, self.steps)
 
     @property
@@ -396,7 +413,7 @@ class Recipe:
         generation = tuple(self.provenance(source).items())
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
-        shown: dict[str, Any] = {"moved": moved, "reference": self.reference, "opinions": self.opinions}
+        shown: dict[str, Any] = {"moved": moved, "reference": self.reference, "opinions": self.more_columns}
         chosen = {**shown, "sft": self.sft, "keep_minority": self.keep_minority}
         chosen["delta"] = self.rejecter is not None
         exports: list[Export] = []
@@ -427,7 +444,7 @@ class Recipe:
         for stage in (
             stage for _, steps in self.samples(self.domains[0]) for stages in steps for stage in stages
         ):
-            if isinstance(stage, Tag | Embed | Recognise):
+            if isinstance(stage, Tag | Embed | SameProblem):
                 stage.check()
         for domain in self.domains if self.problems is None else ():
             chat_of(self.generator.model).pre_query_prefix(*self.steered(domain))

@@ -107,6 +107,24 @@ RECOGNITION: dict[str, Any] = {
     }
 }
 
+# known_neighbours: the problems of known sets that are nearest in meaning, the nearest first; only those that
+#   a model is asked about hold a text. It is kept in memory alone.
+KNOWN_NEIGHBOURS: dict[str, Any] = {"known_neighbours": [NEAREST["nearest_benchmark"]]}
+KNOWN_KEY = "known_neighbours"
+
+# nearest_known: the row of a known set that is this problem up to its numbers; else the one that is nearest
+#   in meaning.
+# known_similarity: the cosine of their embeddings.
+# known_same: whether a model calls them the same up to numbers, in either order; false also where none is
+#   near enough to be asked about, null where the problem has no embedding or the model gives no answer.
+KNOWN: dict[str, Any] = {
+    "nearest_known": Value("string"),
+    "known_similarity": Value("float64"),
+    "known_same": Value("bool"),
+}
+# known_compared: the known problems that were compared, as in `recognised`.
+KNOWN_COMPARED: dict[str, Any] = {"known_compared": [RECOGNITION["recognised"]]}
+
 # min_neighbor_distance: the cosine distance to the nearest other accepted problem of the build.
 NEIGHBOUR: dict[str, Any] = {"min_neighbor_distance": Value("float32")}
 
@@ -180,6 +198,17 @@ SECOND_OPINION: dict[str, Any] = {
     "checker_answer": Value("string"),
     "checked": Value("string"),
     "checker_responses": [RESPONSE],
+}
+
+# harder_problem: a harder problem that a reasoning model made of this one; null where harder_reason says why
+#   there is none.
+# harder_rationale: what the model said before it, in its answer. harder_concept: what the problem needs.
+HARDER: dict[str, Any] = {
+    "harder_problem": Value("string"),
+    "harder_rationale": Value("string"),
+    "harder_concept": Value("string"),
+    "harder_reason": Value("string"),
+    "harder_response": RESPONSE,
 }
 
 # What a model wrote when it was asked for programs; null where it was not asked.
@@ -385,6 +414,7 @@ OPINIONS: dict[str, dict[str, Any]] = {
     "checker": {name: SECOND_OPINION[name] for name in ("checker_answer", "checked")},
     "program": {name: PROGRAM[name] for name in ("program_answer", "program_agrees")},
     "objections": {"objections": OBJECTIONS["objections"]},
+    "known": KNOWN,
 }
 # The same where a smaller model's answers are rejected ones.
 WITH_DELTA: dict[str, dict[str, Any]] = {

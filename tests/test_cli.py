@@ -172,9 +172,9 @@ BAD = [
     ),
     (
         ["--model", MODEL, "--decontaminate", "nowhere"],
-        "'nowhere' is no benchmark: not one of all, hle, aime_2024",
+        "'nowhere' is no problem set: not one of all, hle, aime_2024",
     ),
-    (["--model", MODEL, "--decontaminate", "./nowhere.jsonl"], "'./nowhere.jsonl' is no benchmark"),
+    (["--model", MODEL, "--decontaminate", "./nowhere.jsonl"], "'./nowhere.jsonl' is no problem set"),
     (["--model", MODEL, "--decontaminate", " , "], "--decontaminate names no benchmark"),
     (
         ["--model", MODEL, "--tagger", "none", "--off-topic", "move"],
@@ -282,8 +282,8 @@ def test_a_benchmark_without_texts_is_refused(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert (
-        "the benchmark mine has no column of texts that is known by its name; its columns are number, points:"
-        " name one" in error
+        "the problem set mine has no column of texts that is known by its name; its columns are number,"
+        " points: name one" in error
     )
     assert not list((tmp_path / "here").iterdir())
 

@@ -415,7 +415,7 @@ def test_names() -> None:
     (plain,) = benchmarks_of("owner/name")
     assert (plain.config, plain.revision, plain.column) == (None, None, None)
     for text in ("nothing", "", "a b", "/no/such/folder", "owner/name/more", "./here"):
-        with pytest.raises(BadInput, match="is no benchmark: not one of all, hle") as caught:
+        with pytest.raises(BadInput, match="is no problem set: not one of all, hle") as caught:
             benchmarks_of(text)
         assert "\n" not in str(caught.value)
 
@@ -482,8 +482,8 @@ def test_column(tmp_path: Path) -> None:
         loaded(place)
     assert (
         str(caught.value)
-        == "the benchmark deutsch has no column of texts that is known by its name; its columns are aufgabe,"
-        " number: name one of them, as in PATH#COLUMN"
+        == "the problem set deutsch has no column of texts that is known by its name; its columns are"
+        " aufgabe, number: name one of them, as in PATH#COLUMN"
     )
     named = loaded(f"{place}#aufgabe")
     assert named.texts == (FAKE[0], FAKE[1])

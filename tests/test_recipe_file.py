@@ -70,6 +70,7 @@ FITTING: Mapping[str, st.SearchStrategy[Any]] = {
     "languages": st.lists(st.sampled_from(["en", "no", "ja", "or"]), min_size=1, max_size=3, unique=True),
     "domains": st.lists(st.sampled_from(list(DOMAINS)), min_size=1, max_size=3, unique=True),
     "decontaminate": st.lists(st.sampled_from(["gsm8k", "hle@12ab", "x/y:main@1.0#text"]), min_size=1),
+    "known_set": st.lists(st.sampled_from(["gsm8k@12ab", "x/y:main@1.0#text,answer"]), min_size=1),
     "sft": st.sampled_from(["best", "all", "cold", 3]),
     "k": st.integers(2, 9),
     "auto_extend": st.integers(0, 10),
@@ -306,7 +307,9 @@ WRONG = [
     ("model: 6\nselection: {count: 0}", 2, "count is 0; give 1 to 10,000,000 problems a domain"),
     ("model: 6\nselection: {scale: 0}", 2, "scale is 0; give a positive number"),
     ("model: 6\nselection:\n  count: 5\n  scale: 2", 3, "--count is 5 and --scale is 2; give one of them"),
-    ("model: 6\nselection: {decontaminate: [gsm8k, aime]}", 2, "'aime' is no benchmark"),
+    ("model: 6\nselection: {decontaminate: [gsm8k, aime]}", 2, "'aime' is no problem set"),
+    ("model: 6\nselection: {known_set: [gsm8k, a/b#]}", 2, "--known-set 'a/b#' names no column of problems"),
+    ("model: 6\nselection: {known_set: gsm8k}", 2, "--known-set finds known problems by their meaning"),
     ("model: 6\nselection: {min_quality: fine}", 2, "selection.min_quality is 'fine'; give one of very poor"),
     ("model: 6\nselection: {min_yield: 1}", 2, "min_yield is 1; give a share from 0"),
     (

@@ -28,10 +28,12 @@ from magpie_hf.models.tokenizer import tokenizer_of
 from magpie_hf.problems.benchmarks.loading import load_benchmark
 from magpie_hf.problems.benchmarks.names import Benchmark, Loaded, NotChecked
 from magpie_hf.recipe import Recipe
+from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.run.status import status
 from magpie_hf.schema import DROPPED, SPLITS
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import seed_of
+from magpie_hf.stages.recognise_known import RecogniseKnown
 
 
 class Mixed(Answers):
@@ -155,7 +157,7 @@ def test_a_domain_that_others_fill_before_it_judges_a_sample_of_its_own(mixed: M
 
 def test_two_benchmarks_of_one_name_are_refused(mixed: Mixed) -> None:
     near_duplicates = (Benchmark("exam", "/a", revision="1"), Benchmark("exam", "/b", revision="2"))
-    with pytest.raises(BadInput, match="two benchmarks are called exam"):
+    with pytest.raises(BadInput, match="two problem sets are called exam"):
         tagged(mixed, Acceptance(), benchmarks=near_duplicates)
 
 
@@ -348,6 +350,94 @@ def test_a_benchmark_is_recognised_by_its_meaning(mixed: Mixed, minilm: Path, tm
     again = build(replace(recipe, near=0.9), out, shard_rows=7)
     assert all_rows(again) == all_rows(built)
     assert (len(asked), len(embedded)) == (6, before), "nothing is asked again, however the rows are cut"
+
+
+def test_known_problems_are_named_and_kept(mixed: Mixed, minilm: Path, tmp_path: Path) -> None:
+    """Only what is near enough is asked about, twice; the nearest one with two times "yes" is named."""
+    encoder = resolve(str(minilm), chat=False)
+    recipe = small_recipe(mixed, "algebra", count=7, k=2)
+    seeds = [seed_of(seed_of(recipe.seed, "algebra", index), "instruct") for index in range(12)]
+    stolen = [problem(seed) for seed in seeds if seed % 10 > 1][:5]
+    known = ["Yes and yes.", "Yes and no.", "Not asked.", "No and no.", "No and no.", "Behind it.", "Hm."]
+    file = tmp_path / "old.jsonl"
+    file.write_text("".join(json.dumps({"problem": text}) + "\n" for text in known))
+    loaded = load_benchmark(Benchmark("old", str(file)))
+    assert isinstance(loaded, Loaded)
+    units = np.eye(8)
+    places = dict(
+        zip(
+            dict.fromkeys(known),
+            [*units[:4], 0.93 * units[3] + 0.36756 * units[4], units[5]],
+            strict=True,
+        )
+    )
+    samples = [
+        0.95 * units[0] + 0.31225 * units[6],
+        0.92 * units[1] + 0.39192 * units[6],
+        0.8 * units[2] + 0.6 * units[6],
+        0.97 * units[3] + 0.24310 * units[6],
+        0.91 * units[5] + 0.41461 * units[6],
+    ]
+    tokenizer = tokenizer_of(encoder)
+    ids = tokenizer([*places, *stolen])["input_ids"]
+    meaning = {tuple(one): vector for one, vector in zip(ids, [*places.values(), *samples], strict=True)}
+    asked: list[str] = []
+
+    def rating(prompt: Sequence[int], pooling: Pooling) -> Sequence[float]:
+        return list(meaning.get(tuple(prompt), -units[7]))
+
+    def reading(prompt: Sequence[int], sampling: Sampling, seed: int) -> str:
+        if "same" not in str(sampling.schema):
+            return labels("algebra")
+        asked.append(tokenizer_of(mixed.model).decode(prompt).rpartition("</problem>\n\n<problem>")[2])
+        whole = tokenizer_of(mixed.model).decode(prompt)[-2000:]
+        if known[-1] in whole:
+            return "Hm."
+        behind = known[-2] in whole
+        return '{"same":"yes"}' if known[0] in whole or behind or stolen[1] in asked[-1] else '{"same":"no"}'
+
+    plain = replace(
+        recipe, tagger=FakeEngine(mixed.model, reading), embedder=FakeEngine(encoder, lambda *_: "", rating)
+    )
+    out = tmp_path / "out"
+    before = all_rows(build(plain, out))
+    assert not asked
+    answered = mixed.asked()
+    built = build(replace(plain, known=(loaded.benchmark,)), out, shard_rows=3)
+    assert mixed.asked() == answered, "a finished build answers nothing again, however its rows are cut"
+    named = {
+        row["problem"]: (row["nearest_known"], row["known_similarity"], row["known_same"])
+        for rows in built["candidates"].values()
+        for row in rows
+    }
+    assert [named[text] for text in stolen] == [
+        ("old/0", 0.95, True),
+        ("old/1", 0.92, False),
+        ("old/2", 0.8, False),
+        ("old/5", 0.9021, True),  # the nearer one, of which there are two, is another problem
+        ("old/6", 0.91, None),
+    ]
+    assert {same for text, (_, _, same) in named.items() if text not in stolen} == {False}
+    assert len(asked) == 10, "in both orders, of each pair that is near enough, and of two alike once"
+    for split, rows in before.items():
+        now = all_rows(built)[split]
+        assert [{name: row[name] for name in old} for row, old in zip(now, rows, strict=True)] == rows
+    texts = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert not any(text.encode() in whole for text in known for whole in texts), "no text of theirs is kept"
+    card = (out / "README.md").read_text()
+    assert f"**2 of {len(named)}\nproblems ({200 / len(named):.1f} %)** are, up to their numbers" in card
+    assert f"| old | `{loaded.benchmark.revision}` | 7 | 2 | {2 / len(named):.1%} |" in card
+    finished = {"known_compared": [None, [], [{"verdicts": ["yes", "no"], "requests": ["one", "other"]}]]}
+    reader = RecogniseKnown(FakeEngine(mixed.model, reading), ())
+    assert [key for key, _ in reader.reusable(finished)] == ["one", "other"]
+    stated = said_of(replace(plain, known=(loaded.benchmark,)))
+    assert stated is not None
+    assert stated["selection"]["known_set"] == [f"old.jsonl@{loaded.benchmark.revision}"]
+    part = finished_part(out / "run", tmp_path)
+    ready = part.splits["algebra"]["train_sft"].dataset
+    assert list(ready["known_same"]) == list(built["algebra"]["train_sft"]["known_same"])
+    with pytest.raises(BadInput, match="nothing embeds"):
+        replace(recipe, known=(loaded.benchmark,))
 
 
 def test_embeddings_give_each_problem_its_nearest_neighbour(

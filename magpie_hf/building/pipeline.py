@@ -18,6 +18,7 @@ from magpie_hf.dataset.folder import Folder
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import LowYield
 from magpie_hf.problems.benchmarks.loading import loaded_again
+from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.problems.near_duplicates.index import neighbour_distances
 from magpie_hf.progress.events import Said, SelectionMoved
 from magpie_hf.progress.observer import Observer
@@ -28,10 +29,10 @@ from magpie_hf.run.selection_log import SelectionLog
 from magpie_hf.run.session import Task, session
 from magpie_hf.schema import NEIGHBOUR
 from magpie_hf.selection.first_answers import FirstAnswers
-from magpie_hf.selection.nearest import Nearest
+from magpie_hf.selection.nearest import Nearest, NearestBenchmark, NearestKnown
 from magpie_hf.selection.places import Steps, by_engine
 from magpie_hf.selection.selection import Selection
-from magpie_hf.stages.embed import EmbedBenchmarks
+from magpie_hf.stages.embed import Embed, EmbedBenchmarks, EmbedKnown
 from magpie_hf.stages.exports.dropped import ExportDropped
 from magpie_hf.stages.tool_trial import ToolTrial, check_tools, tool_trial_rows
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
@@ -85,7 +86,7 @@ class Pipeline:
         self.filtered: list[Rows] = []
         self.answered: list[Rows] = []
         self.first_answers = FirstAnswers(recipe.solver.model.name)
-        self._nearest: Nearest | None = None
+        self._nearest: list[Nearest] | None = None
         self._notified: dict[str, SelectionMoved] = {}
 
     def problems(self) -> list[Rows]:
@@ -178,22 +179,34 @@ class Pipeline:
     def _filterable(self, rows: list[Rows]) -> list[Rows]:
         """The samples after all passes before the filtering."""
         for engine, steps in self.samples:
-            if engine is None or engine != self.recipe.embedder or not self.recipe.benchmarks:
+            if engine is None or engine != self.recipe.embedder:
                 rows = self._all(engine, steps, rows)
                 continue
-            more: list[Task] = []
-            if self._nearest is None:
-                self._nearest = Nearest(list(map(loaded_again, self.recipe.benchmarks)))
-                more = self._embedding(EmbedBenchmarks(engine), self._nearest)
-            rows = list(map(self._nearest.joined, self._all(engine, steps, rows, more)))
+            rows = self._all(engine, steps, rows, self._embedding(engine))
+            for nearest in self._nearest or ():
+                rows = list(map(nearest.joined, rows))
         return rows
 
-    def _embedding(self, stage: EmbedBenchmarks, nearest: Nearest) -> list[Task]:
-        """The tasks that embed the problems of the benchmarks."""
-        return [
-            Task([[stage]], nearest.rows(self.recipe.domains[0].key, *piece), nearest.take)
-            for piece in self.local.pieces(len(nearest.problems))
-        ]
+    def _embedding(self, engine: Engine) -> list[Task]:
+        """The tasks that embed the problems of benchmarks and of known sets; none where that is done."""
+        if self._nearest is not None:
+            return []
+        self._nearest = []
+        kinds: tuple[tuple[type[Nearest], Embed, Sequence[Benchmark]], ...] = (
+            (NearestBenchmark, EmbedBenchmarks(engine), self.recipe.benchmarks),
+            (NearestKnown, EmbedKnown(engine), self.recipe.known),
+        )
+        tasks = []
+        for kind, stage, sets in kinds:
+            if not sets:
+                continue
+            nearest = kind(list(map(loaded_again, sets)))
+            self._nearest.append(nearest)
+            tasks += [
+                Task([[stage]], nearest.rows(self.recipe.domains[0].key, *piece), nearest.take)
+                for piece in self.local.pieces(len(nearest.problems))
+            ]
+        return tasks
 
     def _all(
         self, engine: Engine | None, steps: dict[str, Steps], rows: list[Rows], more: Sequence[Task] = ()

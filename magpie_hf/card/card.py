@@ -24,6 +24,7 @@ from magpie_hf.card.metadata import metadata, title
 from magpie_hf.card.recipe import RECIPE, recipe_text
 from magpie_hf.card.tables import tables
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import KNOWN_FROM
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.review.precision import ENOUGH, Share
 from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG
@@ -52,9 +53,9 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "calibration", "checker", "data", "domains", "embedder", "examples", "provenance", "generator",
-    "languages", "licence", "metadata", "models", "own", "plots", "problems", "programmer", "reader",
-    "rejecter", "repo", "reviewed", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
-    "title", "unfinished", "uses", "words", "words_place",
+    "languages", "licence", "memorised", "metadata", "models", "own", "plots", "problems", "programmer",
+    "reader", "rejecter", "repo", "reviewed", "scorer", "shown_splits", "solver", "tables", "tagger",
+    "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -200,8 +201,10 @@ def _variables(
     languages: ISO 639-1; licence: of the data; unfinished: (domain, problems, target), empty for a finished
     build; reviewed: how many rows people read, how many of these are good, the bounds of that share (95 %,
     as percentages), and whether they are enough to state it, or none; calibration: the numbers of
-    `calibration.record.Summary.to_card`, or none; models: of the provenance, with licences; generator,
-    solver, tagger, embedder, reader, checker, programmer, rejecter: the model of each step, or none; scorer:
+    `calibration.record.Summary.to_card`, or none; memorised: how many problems are known ones up to their
+    numbers, their share as a percentage and the least cosine, or none without known sets; models: of the
+    provenance, with licences; generator, solver, tagger, embedder, reader, checker, programmer, rejecter: the
+    model of each step, or none; scorer:
     its title, and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
     configuration of each kind; uses: for "sft", "prefs", "rl" and "tir" a configuration and its splits to
     train and to test with, or none; thinking: whether a text holds thinking;
@@ -231,6 +234,7 @@ def _variables(
         ),
         "licence": licence_in(provenance),
         "calibration": provenance.get("calibration"),
+        "memorised": _memorised(contents),
         "reviewed": _reviewed(provenance.get("reviewed")),
         "unfinished": [(domain, had, target) for domain, (had, target) in unfinished.items()],
         "models": models,
@@ -254,6 +258,14 @@ def _variables(
         ],
         "words": words(language),
     }
+
+
+def _memorised(contents: Contents) -> dict[str, Any] | None:
+    if "known_sets" not in contents.provenance:
+        return None
+    found = [tally.funnel for tally in contents.tallies.values()]
+    known, problems = sum(sum(one.known.values()) for one in found), sum(one.problems for one in found)
+    return {"problems": known, "share": f"{100 * known / max(1, problems):.1f}", "cosine": KNOWN_FROM}
 
 
 def _reviewed(counts: Mapping[str, int] | None) -> dict[str, Any] | None:

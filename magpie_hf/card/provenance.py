@@ -57,7 +57,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             "reads": recipe.scorer.read,
             "objectives": list(recipe.scorer.names),
         },
-        **({"opinions": list(recipe.opinions)} if recipe.opinions else {}),
+        **({"opinions": list(recipe.more_columns)} if recipe.more_columns else {}),
         **({"own": own} if (own := own_code(recipe)) else {}),
         "domains": [
             {
@@ -94,9 +94,8 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             "drop_unsolvable": recipe.acceptance.drop_unsolvable,
             "off_topic": recipe.acceptance.off_topic,
         },
-        "benchmarks": [
-            {"name": one.name, "revision": one.revision, "rows": _rows(one)} for one in recipe.benchmarks
-        ],
+        "benchmarks": list(map(_set, recipe.benchmarks)),
+        **({"known_sets": list(map(_set, recipe.known))} if recipe.known else {}),
         "not_checked": [{"name": one.name, "reason": one.reason} for one in recipe.not_checked],
         "pairing": {
             "min_majority_share": recipe.pairing.min_majority_share,
@@ -234,8 +233,9 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
     }
 
 
-def _rows(benchmark: Benchmark) -> int:
-    return len(getattr(load_benchmark(benchmark), "texts", ()))
+def _set(one: Benchmark) -> dict[str, Any]:
+    rows = len(getattr(load_benchmark(one), "texts", ()))
+    return {"name": one.name, "revision": one.revision, "rows": rows}
 
 
 def _versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS, WITH_REFERENCE
+from magpie_hf.schema import CANDIDATES_CONFIG, OPINIONS, SIDES, TEXT_SPLITS, WITH_REFERENCE
 from magpie_hf.stages.delta import DELTA
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.stages.take import WITHDRAWN
@@ -65,7 +65,8 @@ class Funnel:
     problems: accepted and published. languages: problems by language, where it is known. candidates: all
     that were asked for. answered: problems with an SFT row. unanswered: those without, by reason.
     cut_candidates: incomplete candidates, by reason. unscored: complete candidates without a score, by
-    reason. sft, pairs: rows of these splits, train and test together.
+    reason. sft, pairs: rows of these splits, train and test together. known: problems that are known ones up
+    to their numbers, by set.
     """
 
     domain: str
@@ -79,12 +80,16 @@ class Funnel:
     unscored: dict[str, int]
     sft: int
     pairs: int
+    known: dict[str, int] = field(default_factory=dict)
 
     def line(self) -> str:
         """The funnel in one line of text."""
         samples = self.samples
         parts = [tr("{count:,} sampled", count=samples.sampled)]
         parts += [tr("{count:,} problems", count=self.problems) + _reasons(samples.dropped | samples.moved)]
+        if self.known:
+            parts[-1] += tr(", {count:,} of them known ones", count=sum(self.known.values()))
+            parts[-1] += _reasons(self.known)
         parts += [tr("{count:,} answered", count=self.answered) + _reasons(self.unanswered)]
         parts += [tr("{count:,} SFT rows", count=self.sft)]
         unfit = _sorted(Counter(self.cut_candidates) + Counter(self.unscored))
@@ -297,7 +302,9 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
     """The numbers of each domain, counted in the published rows; those of its samples are given."""
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
-        optional = (*WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens")
+        optional = (
+            *WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens", *OPINIONS["known"]
+        )  # fmt: skip
         more = tuple(column for column in optional if column in split.features)
         for row in rows_of(split, (*COUNTED, *more)):
             counts[row["domain"]].add(row)
@@ -338,6 +345,8 @@ class _Counts:
         for who, column in VERDICTS.items():
             if row.get(column) is not None:
                 self.of[who][row[column]] += 1
+        if row.get("known_same"):
+            self.of["known"][row["nearest_known"].partition("/")[0]] += 1
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
         elif row["pair_kind"] == DELTA:
@@ -375,6 +384,7 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
         unscored=of.get("unscored", {}),
         sft=checked.total(),
         pairs=sum(len(split) for name, split in splits.items() if name.endswith("_prefs")),
+        known=of.get("known", {}),
     )
     mean = statistics.fmean(counts.majority_shares) if counts.majority_shares else None
     solutions = {word: checked[word] for word in CHECKED.values() if checked[word]}

@@ -37,8 +37,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 
 NAMES = (
-    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "answers", "references",
-    "known", "pairs", "delta", "steps", "licences", "sampling", "own", "versions", "columns",
+    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "memorised", "answers",
+    "references", "known", "pairs", "delta", "steps", "licences", "sampling", "own", "versions", "columns",
     "candidate_columns", "rl_columns", "tir_columns",
 )  # fmt: skip
 
@@ -174,6 +174,18 @@ class _Tables:
             hits = sum(samples.contaminated.get(one["name"], 0) for samples in self.contents.samples.values())
             rows.append([escape(one["name"]), code(one["revision"]), _n(one["rows"]), _n(hits)])
         return self._table("benchmarks", rows) if rows else ""
+
+    @property
+    def memorised(self) -> str:
+        """How many problems are known ones up to their numbers, by set; "" without known sets."""
+        found = [one.funnel for one in self.numbers.values()]
+        problems = sum(one.problems for one in found)
+        rows = []
+        for one in self.provenance.get("known_sets", ()):
+            hits = sum(funnel.known.get(one["name"], 0) for funnel in found)
+            share = f"{hits / problems:.1%}" if problems else NONE
+            rows.append([escape(one["name"]), code(one["revision"]), _n(one["rows"]), _n(hits), share])
+        return self._table("memorised", rows) if rows else ""
 
     @property
     def answers(self) -> str:

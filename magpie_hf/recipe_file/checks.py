@@ -25,7 +25,7 @@ from magpie_hf.limits import (
 from magpie_hf.models.model import repository_or_folder
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import parse_chat_options
-from magpie_hf.problems.benchmarks.names import benchmarks_of
+from magpie_hf.problems.benchmarks.names import benchmarks_of, known_sets_of
 from magpie_hf.problems.heldout import HeldOut
 
 _STEPS = ("instruction_", "candidate_", "")
@@ -84,6 +84,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "languages": lambda text: check_languages(_parts(text)),
     "near": check_near,
     "decontaminate": _benchmarks,
+    "known_set": known_sets_of,
     "min_yield": check_min_yield,
     "auto_extend": check_auto_extend,
     "first_token_temperature": check_first_token,

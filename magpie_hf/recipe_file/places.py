@@ -26,7 +26,7 @@ GROUPS: dict[str, str] = {
     ),
     "selection": (
         "count scale tagger off_topic min_quality min_difficulty unsolvable languages near embedder"
-        " decontaminate require_decontamination min_yield"
+        " decontaminate require_decontamination known_set min_yield"
     ),
     "answers": "k sft keep_minority tir",
     "labels": "checker program objections",

@@ -60,6 +60,7 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "near": recipe.near,
         "embedder": _name(recipe.embedder.model) if recipe.embedder else None,
         "decontaminate": list(map(_benchmark, recipe.benchmarks)) or ["none"],
+        "known_set": list(map(_benchmark, recipe.known)) or None,
         "min_yield": recipe.acceptance.min_yield,
         "k": recipe.k,
         "sft": recipe.sft,
@@ -150,7 +151,7 @@ def beyond(recipe: Recipe) -> str | None:
         reviewed=acceptance.reviewed, rules=acceptance.rules
     ):
         return tr("rules on labels without a tagger")
-    for one in recipe.benchmarks:
+    for one in (*recipe.benchmarks, *recipe.known):
         if one.splits != (PRESETS[one.name].splits if one.name in PRESETS else ()):
             return tr("the splits of a benchmark")
     for domain in recipe.domains:

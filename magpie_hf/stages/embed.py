@@ -87,3 +87,10 @@ class EmbedBenchmarks(Embed):
     """The same of the problems of benchmarks, in a folder of its own. It keeps no text."""
 
     name: ClassVar[str] = "embed_benchmarks"
+
+
+@dataclass(frozen=True)
+class EmbedKnown(Embed):
+    """The same of the problems of known sets."""
+
+    name: ClassVar[str] = "embed_known"

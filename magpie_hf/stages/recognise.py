@@ -5,23 +5,17 @@ Not here: finding the nearest (selection/nearest.py), words and symbols (deconta
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from datasets import Features
 
-from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, record
 from magpie_hf.limits import ASKED_FROM
-from magpie_hf.models.chat import Message, chat_of
-from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.benchmarks.names import Benchmark
 from magpie_hf.schema import CONTAMINATION, RECOGNITION
-from magpie_hf.stage import Batch, Stage, fingerprint
-
-INVALID = "invalid"  # reason of an answer that is not the requested JSON object
-MAX_TOKENS = 16  # an answer is one of two, of about 8 tokens
+from magpie_hf.stage import Batch
+from magpie_hf.stages.same_problem import SameProblem, is_same
 
 GUIDE = (
     "You compare two mathematics problems. They are the same problem if a solution of one, with its final"
@@ -54,25 +48,23 @@ EXAMPLES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _answer(same: str) -> str:
-    return json.dumps({"same": same}, separators=(",", ":"))
-
-
 @dataclass(frozen=True)
-class Recognise(Stage):
+class Recognise(SameProblem):
     """`contaminated_by` names the benchmark's row too where it is the same problem in other words.
 
-    Each problem with a `nearest_benchmark` is compared with it by two constrained, greedy completions, one in
-    each order; only two times "yes" is a hit. Nothing is asked of a problem that is named already. See
-    `schema.RECOGNITION`; an invalid answer is no hit, and `reason` says why.
+    Each problem with a `nearest_benchmark` is compared with it; only two times "yes" is a hit. Nothing is
+    asked of a problem that is named already. See `schema.RECOGNITION`; an invalid answer is no hit, and
+    `reason` says why.
 
     benchmarks: pinned; with the embeddings they determine `nearest_benchmark`.
     """
 
     name: ClassVar[str] = "recognise"
     reads: ClassVar[tuple[str, ...]] = ("problem", "contaminated_by", "embedding", "nearest_benchmark")
+    guide: ClassVar[str] = GUIDE
+    closing: ClassVar[str] = CLOSING
+    examples: ClassVar[tuple[tuple[str, str, str], ...]] = EXAMPLES
 
-    engine: Engine
     benchmarks: tuple[Benchmark, ...]
 
     def identity(self) -> dict[str, Any]:
@@ -80,55 +72,11 @@ class Recognise(Stage):
         return {**self._asked, "benchmarks": self.benchmarks, "asked_from": ASKED_FROM}
 
     @property
-    def _asked(self) -> dict[str, Any]:
-        return {
-            "is": self.name,
-            "version": self.version,
-            "engine": self.engine,
-            "asked": self.conversation("", ""),
-            "schema": self.schema,
-        }
-
-    @property
     def adds(self) -> Features:
         return Features({**CONTAMINATION, **RECOGNITION})
 
-    @property
-    def reuse_key(self) -> str:
-        return fingerprint(self._asked)
-
-    @property
-    def schema(self) -> str:
-        """The JSON schema of an answer."""
-        whole = {
-            "type": "object",
-            "properties": {"same": {"type": "string", "enum": ["yes", "no"]}},
-            "required": ["same"],
-            "additionalProperties": False,
-        }
-        return json.dumps(whole, separators=(",", ":"))
-
-    def check(self) -> None:
-        """Raises BadInput where the chat template of the model cannot be used."""
-        chat_of(self.engine.model).answer_prompts([self.conversation("one", "another")])
-
-    def conversation(self, one: str, other: str) -> list[Message]:
-        """The prompt; what is the same for all pairs comes first, so that its computation is shared."""
-        turns: list[Message] = []
-        for first, second, same in EXAMPLES:
-            turns.append({"role": "user", "content": _question(first, second)})
-            turns.append({"role": "assistant", "content": _answer(same)})
-        turns.append({"role": "user", "content": _question(one, other)})
-        turns[0]["content"] = f"{GUIDE}\n\n{turns[0]['content']}"
-        return turns
-
-    def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
-        for known in filter(None, batch["recognised"]):
-            for verdict, request in zip(known["verdicts"], known["requests"], strict=True):
-                if verdict == KILLED_ENGINE:
-                    yield request, record(Completion("", KILLED_ENGINE, 0, 0))
-                elif verdict != CONTEXT_FULL:  # costs nothing to ask again
-                    yield request, record(Completion(_answer(verdict), "stop", 0, 0))
+    def comparisons(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        return filter(None, batch["recognised"])
 
     def run(self, batch: Batch) -> Batch:
         asked = [
@@ -138,45 +86,9 @@ class Recognise(Stage):
         ]
         named: list[str | None] = list(batch["contaminated_by"])
         recognised: list[dict[str, Any] | None] = [None] * len(named)
-        pairs = [(batch["problem"][row], batch["nearest_benchmark"][row]["problem"]) for row in asked]
-        completions = self._compared([pair for one, other in pairs for pair in ((one, other), (other, one))])
-        for row, both in zip(asked, zip(completions[::2], completions[1::2], strict=True), strict=True):
-            nearest = batch["nearest_benchmark"][row]
-            verdicts = [_verdict(completion) for completion in both]
-            if verdicts == ["yes", "yes"]:
-                named[row] = f"{nearest['row']} (by meaning {nearest['similarity']:.2f})"
-            recognised[row] = {
-                "row": nearest["row"],
-                "similarity": nearest["similarity"],
-                "verdicts": verdicts,
-                "reason": next((verdict for verdict in verdicts if verdict not in ("yes", "no")), None),
-                "num_tokens": sum(completion.num_tokens for completion in both),
-                "requests": [completion.request for completion in both],
-            }
+        compared = self.compared([(batch["problem"][row], batch["nearest_benchmark"][row]) for row in asked])
+        for row, found in zip(asked, compared, strict=True):
+            recognised[row] = found
+            if is_same(found):
+                named[row] = f"{found['row']} (by meaning {found['similarity']:.2f})"
         return {"contaminated_by": named, "recognised": recognised}
-
-    def _compared(self, pairs: Sequence[tuple[str, str]]) -> Sequence[Completion]:
-        if not pairs:
-            return []  # so that no engine is loaded
-        chat = chat_of(self.engine.model)
-        prompts = chat.answer_prompts(self.conversation(*pair) for pair in pairs)
-        sampling = Sampling(
-            temperature=0.0, max_tokens=MAX_TOKENS, stop_token_ids=chat.end_ids, schema=self.schema
-        )
-        return self.engine.complete(prompts, sampling, [0] * len(prompts))
-
-
-def _question(one: str, other: str) -> str:
-    return f"<problem>\n{one}\n</problem>\n\n<problem>\n{other}\n</problem>\n\n{CLOSING}"
-
-
-def _verdict(completion: Completion) -> str:
-    """What an answer says, or why it says nothing."""
-    if completion.finish_reason in (CONTEXT_FULL, KILLED_ENGINE):
-        return completion.finish_reason
-    try:
-        found = json.loads(completion.text)
-    except (ValueError, RecursionError):
-        return INVALID
-    whole = completion.finish_reason == "stop" and found in ({"same": "yes"}, {"same": "no"})
-    return str(found["same"]) if whole else INVALID

@@ -21,7 +21,7 @@ import xxhash
 from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
-from magpie_hf.schema import COLD, NEAREST, NEAREST_KEY, OPTIONAL, SEED
+from magpie_hf.schema import COLD, KNOWN_KEY, KNOWN_NEIGHBOURS, NEAREST, NEAREST_KEY, OPTIONAL, SEED
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
 
@@ -242,7 +242,8 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
     """Rows [start, stop) that hold their index, their domain and a seed of their own.
 
     Everything else is sampled from that seed. The columns of optional stages (`schema.OPTIONAL` and
-    `schema.COLD`) are null until a stage makes them, and so is that of `schema.NEAREST`.
+    `schema.COLD`) are null until a stage makes them, and so are those of `schema.NEAREST` and
+    `schema.KNOWN_NEIGHBOURS`.
     """
     seeds = [seed_of(seed, domain, index) for index in range(start, stop)]
     columns = {"index": list(range(start, stop)), "domain": [domain] * len(seeds), "seed": seeds}
@@ -256,7 +257,8 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
 def absent(count: int) -> dict[str, Made]:
     """The columns of optional stages, null in so many rows."""
     made: dict[str, Made] = {}
-    for key, columns in (("absent", OPTIONAL), ("not_asked", COLD), (NEAREST_KEY, NEAREST)):
+    in_memory_alone = {NEAREST_KEY: NEAREST, KNOWN_KEY: KNOWN_NEIGHBOURS}
+    for key, columns in {"absent": OPTIONAL, "not_asked": COLD, **in_memory_alone}.items():
         nulls = {column: [None] * count for column in columns}
         made |= dict.fromkeys(columns, in_memory(key, Features(columns), nulls))
     return made

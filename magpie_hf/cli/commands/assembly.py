@@ -1,4 +1,4 @@
-"""What the options of a command describe: engines, benchmarks, and the recipe.
+"""What the options of a command describe: engines, and the recipe.
 
 Not here: running it.
 """
@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from magpie_hf.cli.commands.options import engine_arguments, labelling, licence_of_data, roles
 from magpie_hf.cli.commands.own_problems import own_of
+from magpie_hf.cli.commands.problem_sets import (
+    benchmarks_named,
+    known_sets_named,
+    pinned_benchmarks,
+    pinned_known_sets,
+)
 from magpie_hf.domains import DOMAINS, Domain, longest_request, solver_sampling
 from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput, shortened
@@ -41,8 +47,7 @@ from magpie_hf.models.switches import (
     switches_of,
     with_chat_options,
 )
-from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked, benchmarks_of
-from magpie_hf.text.language import tr, translated
+from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:
     from magpie_hf.engines.base import Engine
@@ -128,6 +133,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
 
         licence_with(own.licence, licence, own.own.name)
     benchmarks_named(options)
+    known_sets_named(options)
 
 
 def check_devices(options: argparse.Namespace, sources: Collection[str]) -> None:
@@ -283,7 +289,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     own = own_of(options)
     if own is not None:  # a token holds a character or more
         context += max(0, own.longest - max(domain.instruction.max_tokens for domain in domains))
-    benchmarks, not_checked = _benchmarks(options, say)
+    benchmarks, not_checked = pinned_benchmarks(options, say)
+    known_sets = pinned_known_sets(options)
     engines = _engines(options, models, context)
     for line in _ways(engines):
         say(line)
@@ -329,6 +336,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         chosen=options.chosen,
         objections=options.objections,
         tir=options.tir or 0,
+        known=known_sets,
     )
 
 
@@ -409,50 +417,3 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
     if "unsolvable" in given:
         given["drop_unsolvable"] = given.pop("unsolvable") == "drop"
     return Acceptance(min_yield=options.min_yield, rules=options.blocks.get("rules", ()), **given)
-
-
-def benchmarks_named(options: argparse.Namespace) -> list[Benchmark]:
-    """The benchmarks to decontaminate against, each once.
-
-    Raises BadInput for an unknown name, and for --require-decontamination without a benchmark.
-    """
-    named = [text.strip() for text in options.decontaminate.split(",") if text.strip()]
-    if not named:
-        raise BadInput("--decontaminate names no benchmark; name some, such as all, or give none")
-    wanted = [] if named == ["none"] else [one for text in named for one in benchmarks_of(text)]
-    if options.require_decontamination and not wanted:
-        raise BadInput(
-            "--require-decontamination is given and --decontaminate is none; leave out one of them"
-        )
-    return list({(benchmark, benchmark.source): benchmark for benchmark in wanted}.values())
-
-
-def _benchmarks(
-    options: argparse.Namespace, say: Callable[[str], None]
-) -> tuple[tuple[Benchmark, ...], tuple[NotChecked, ...]]:
-    """The benchmarks to decontaminate against, pinned, and those that cannot be loaded.
-
-    say: gets one line for all that cannot be loaded for the same reason. Raises BadInput with
-    --require-decontamination if one cannot be loaded.
-    """
-    from magpie_hf.problems.benchmarks.loading import load_benchmarks
-    from magpie_hf.run.session import no_progress_bars
-
-    wanted = benchmarks_named(options)
-    with no_progress_bars():
-        found = load_benchmarks(wanted)
-    missing = tuple(one for one in found if isinstance(one, NotChecked))
-    by_reason: dict[str, list[NotChecked]] = {}
-    for one in missing:
-        by_reason.setdefault(one.reason, []).append(one)
-    names = {reason: ", ".join(one.name for one in those) for reason, those in by_reason.items()}
-    if missing and options.require_decontamination:
-        said = "; ".join(f"{names[reason]}: {translated(reason)}" for reason in by_reason)
-        raise BadInput(
-            f"{len(missing)} of {len(found)} benchmarks cannot be checked ({said}); mend that or "
-            "leave them out"
-        )
-    for reason, those in by_reason.items():
-        line = tr("benchmarks {names}: not checked, {reason}", names=names[reason], reason=reason)
-        say(line + (tr("; go online, or give --decontaminate a folder") if those[0].offline else ""))
-    return tuple(dict.fromkeys(one.benchmark for one in found if not isinstance(one, NotChecked))), missing

@@ -174,6 +174,17 @@ def add_options(build: argparse.ArgumentParser) -> None:
         "--require-decontamination", action="store_true", help="fail if a benchmark cannot be read"
     )
     good.add_argument(
+        "--known-set",
+        action="append",
+        default=[],
+        metavar="FILE_OR_REPO",
+        help=(
+            "set of known problems, named as for --decontaminate, such as openai/gsm8k:main#question: rows "
+            "say which known problem they are up to its numbers, and none is dropped for it (needs "
+            "--embedder; repeatable)"
+        ),
+    )
+    good.add_argument(
         "--min-yield",
         type=decimal,
         default=MIN_YIELD,

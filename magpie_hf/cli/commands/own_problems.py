@@ -144,7 +144,7 @@ def unsampled(options: argparse.Namespace) -> None:
     options.tagger, options.decontaminate, options.require_decontamination = "none", "none", False
     options.scorer, options.min_score_gap, options.min_correctness_score_gap = "judge", None, None
     options.use_reference, options.rejected_solver, options.chosen = False, None, "best"
-    options.objections, options.tir = False, None
+    options.objections, options.tir, options.known_set = False, None, []
 
 
 def with_defaults(options: argparse.Namespace) -> None:

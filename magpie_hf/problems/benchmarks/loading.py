@@ -66,7 +66,7 @@ def loaded_again(benchmark: Benchmark) -> Loaded:
     loaded = load_benchmark(benchmark)
     if not isinstance(loaded, Loaded):
         raise BadInput(
-            f"the benchmark {benchmark.name} could be loaded before, but cannot be now: {loaded.reason}"
+            f"the problem set {benchmark.name} could be loaded before, but cannot be now: {loaded.reason}"
         )
     return loaded
 
@@ -89,7 +89,7 @@ def _pinned_folder(benchmark: Benchmark) -> Benchmark:
     place = Path(benchmark.source)
     if not place.exists():
         raise BadInput(
-            f"the benchmark {benchmark.source} does not exist any more; put it back, or leave it out"
+            f"the problem set {benchmark.source} does not exist any more; put it back, or leave it out"
         )
     files = [place] if place.is_file() else _files(place)
     digest = hashlib.sha256()
@@ -102,7 +102,8 @@ def _pinned_folder(benchmark: Benchmark) -> Benchmark:
     revision = f"sha256:{digest.hexdigest()[:40]}"
     if benchmark.revision not in (None, revision):
         raise BadInput(
-            f"the benchmark {benchmark.source} has changed since the build began; put it back, or begin anew"
+            f"the problem set {benchmark.source} has changed since the build began; put it back, or begin"
+            " anew"
         )
     return replace(benchmark, revision=revision)
 
@@ -126,7 +127,7 @@ def _local_splits(benchmark: Benchmark) -> Mapping[str, Any] | list[Path]:
         found = load_from_disk(str(place))
     except (ValueError, OSError, RuntimeError) as error:
         raise BadInput(
-            f"the benchmark {benchmark.source} cannot be read ({_line(error)}); give a folder that"
+            f"the problem set {benchmark.source} cannot be read ({_line(error)}); give a folder that"
             " load_dataset reads"
         ) from error
     splits: Mapping[str, Any] = DatasetDict({"test": found}) if isinstance(found, Dataset) else found
@@ -168,7 +169,8 @@ def _read_files(benchmark: Benchmark, files: list[Path]) -> Loaded:
     if not texts:
         why = unread[0].reason if unread else "it holds no file"
         raise BadInput(
-            f"the benchmark {benchmark.source} cannot be read ({why}); give a folder that load_dataset reads"
+            f"the problem set {benchmark.source} cannot be read ({why}); give a folder that load_dataset"
+            " reads"
         )
     return Loaded(benchmark, tuple(texts), tuple(rows), tuple(unread))
 
@@ -176,7 +178,7 @@ def _read_files(benchmark: Benchmark, files: list[Path]) -> Loaded:
 def _check_splits(benchmark: Benchmark, found: Iterable[str]) -> None:
     if missing := [name for name in benchmark.splits if name not in found]:
         raise BadInput(
-            f"the benchmark {benchmark.name} has no split {missing[0]!r}, only {', '.join(found)}; leave"
+            f"the problem set {benchmark.name} has no split {missing[0]!r}, only {', '.join(found)}; leave"
             " it out"
         )
 
@@ -192,7 +194,7 @@ def _table(file: Path) -> Any:
     # StopIteration: an empty file
     except (ValueError, OSError, RuntimeError, StopIteration, DatasetGenerationError) as error:
         raise BadInput(
-            f"the benchmark {file} cannot be read ({_line(error)}); mend it or leave it out"
+            f"the problem set {file} cannot be read ({_line(error)}); mend it or leave it out"
         ) from error
 
 
@@ -207,9 +209,9 @@ def _hub_splits(benchmark: Benchmark) -> Mapping[str, Any] | NotChecked:
     except unavailable() as error:
         return failed(benchmark, error)
     except (ValueError, OSError, RuntimeError, DatasetGenerationError) as error:
-        remedy = f"name a configuration, as in {benchmark.source}:CONFIG, or leave the benchmark out"
+        remedy = f"name a configuration, as in {benchmark.source}:CONFIG, or leave it out"
         raise BadInput(
-            f"the benchmark {benchmark.source} cannot be read ({_line(error)}); {remedy}"
+            f"the problem set {benchmark.source} cannot be read ({_line(error)}); {remedy}"
         ) from error
     return splits
 
@@ -226,7 +228,7 @@ def _read(benchmark: Benchmark, splits: Mapping[str, Any]) -> Loaded:
                 texts.append(text)
                 rows.append(str(number) if len(chosen) == 1 else f"{split}/{number}")
     if not texts:
-        raise BadInput(f"the benchmark {benchmark.name} holds no text; give another, or leave it out")
+        raise BadInput(f"the problem set {benchmark.name} holds no text; give another, or leave it out")
     return Loaded(benchmark, tuple(texts), tuple(rows))
 
 
@@ -251,7 +253,8 @@ def _text_column(benchmark: Benchmark, rows: Any) -> str:
             else "column of texts that is known by its name"
         )
         raise BadInput(
-            f"the benchmark {benchmark.name} has no {wanted}; its columns are {', '.join(rows.column_names)}:"
+            f"the problem set {benchmark.name} has no {wanted}; its columns are"
+            f" {', '.join(rows.column_names)}:"
             f" name one of them, as in {benchmark.source if not benchmark.is_local else 'PATH'}#COLUMN"
         )
     return found

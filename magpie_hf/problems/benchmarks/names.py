@@ -101,7 +101,7 @@ def benchmarks_of(text: str) -> tuple[Benchmark, ...]:
     if path and place.exists():
         if place.is_file() and place.suffix not in READERS:
             raise BadInput(
-                f"the benchmark {path} is no {', '.join(READERS)} file; give one, or a folder that"
+                f"the problem set {path} is no {', '.join(READERS)} file; give one, or a folder that"
                 " load_dataset reads"
             )
         return (
@@ -124,6 +124,31 @@ def benchmarks_of(text: str) -> tuple[Benchmark, ...]:
             ),
         )
     raise BadInput(
-        f"{text!r} is no benchmark: not one of all, {', '.join(PRESETS)}, not an existing file or folder, not"
-        " a Hub dataset (owner/name[:config][@revision][#column])"
+        f"{text!r} is no problem set: not one of all, {', '.join(PRESETS)}, not an existing file or folder,"
+        " not a Hub dataset (owner/name[:config][@revision][#column])"
     )
+
+
+def place_and_columns(text: str) -> tuple[str, list[str]]:
+    """A set's place and the columns behind its last "#", as in `openai/gsm8k:main#question,answer`.
+
+    No columns where none are named.
+    """
+    if "#" not in text or Path(text).expanduser().exists():
+        return text, []
+    place, _, columns = text.rpartition("#")
+    return place, [name.strip() for name in columns.split(",")]
+
+
+def known_sets_of(text: str) -> tuple[Benchmark, ...]:
+    """The sets of known problems that a user's argument names, as `benchmarks_of` takes it.
+
+    A second column, of answers, may be named and is not read. Raises BadInput for anything else.
+    """
+    place, columns = place_and_columns(text)
+    if len(columns) > 2 or not all(columns):
+        raise BadInput(
+            f"--known-set {text!r} names no column of problems; give the place, # and the column, as in"
+            " openai/gsm8k:main#question"
+        )
+    return benchmarks_of("#".join([place, *columns[:1]]))

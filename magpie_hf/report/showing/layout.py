@@ -299,6 +299,9 @@ def _opinions(row: Row) -> list[str]:
     ]
     if (against := row.get("objections")) is not None:
         lines.append(tr("objections: {count} of 3 looks", count=against))
+    if row.get("known_same"):
+        where = {"row": row["nearest_known"], "similarity": row["known_similarity"]}
+        lines.append(tr("known up to numbers: {row} (cosine {similarity:.2f})", **where))
     return lines
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput
+from magpie_hf.problems.benchmarks.names import place_and_columns
 from magpie_hf.problems.own.loading import load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.review.calibration.problems import Known, known_problems
@@ -59,8 +60,8 @@ def of_set(folder: Path, text: str, count: int, seed: int, **which: Any) -> Know
     rows and the revision, as fields of OwnProblems. Raises BadInput where the columns are not two, and as
     `load` does.
     """
-    place, mark, columns = text.partition("#")
-    names = [name.strip() for name in columns.split(",")] if mark else [PROBLEM, ANSWER]
+    place, columns = place_and_columns(text)
+    names = columns or [PROBLEM, ANSWER]
     if len(names) != 2 or not all(names) or not place:
         raise BadInput(
             f"--known {text!r} names no two columns; give the place, # and the columns of problem and answer,"

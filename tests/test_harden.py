@@ -1,0 +1,187 @@
+"""Harder problems made of easy ones: the call, what is read of its answer, and what the rules let pass.
+
+Not here: what only a reader sees of such a problem (test_tag.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from test_stage import byte_model, text_of
+
+from magpie_hf.engines.base import Completion
+from magpie_hf.engines.fake import FakeEngine
+from magpie_hf.models.sampling import Sampling
+from magpie_hf.stages.harden import NO_ANSWER, NO_PROBLEM, SAME_PROBLEM, Harden, fault, parsed
+
+PARENT = "A fair coin is tossed 5 times. What is the probability that heads appears exactly 3 times?"
+HARDER = "A fair coin is tossed 10 times. What is the probability that no two heads are next to each other?"
+# 30 faults by their kind, each with what the rules say; what they let pass is for the tagger
+FAULTS: dict[str, list[tuple[str, str | None]]] = {
+    "the same problem": [
+        (PARENT, SAME_PROBLEM),
+        (
+            "A fair coin is tossed $5$ times. What is the probability that heads appears exactly $3$ times?",
+            SAME_PROBLEM,
+        ),
+        (
+            "What is the probability that heads appears exactly 3 times when a fair coin is tossed 5 times?",
+            SAME_PROBLEM,
+        ),
+        (
+            "A fair coin is tossed 5 times. Find the probability that heads appears exactly 3 times.",
+            SAME_PROBLEM,
+        ),
+        (
+            "Let a fair coin be tossed 5 times. Compute the probability that heads appears exactly 3 times.",
+            SAME_PROBLEM,
+        ),
+        (
+            "A fair coin is tossed 5 times. Compute the probability of heads appearing exactly 3 times.",
+            SAME_PROBLEM,
+        ),
+    ],
+    "no answer": [
+        (
+            "Prove that a fair coin tossed 5 times shows at least 3 heads with probability $\\frac12$.",
+            NO_ANSWER,
+        ),
+        ("Show that the expected number of heads in $n$ tosses is $\\frac n2$.", NO_ANSWER),
+        ("A fair coin is tossed 5 times, and a walk goes right for heads and left for tails.", "no_task"),
+        ("Consider a martingale with respect to the tosses of a fair coin.", "no_task"),
+        ("Discuss how the binomial distribution describes 5 tosses of a fair coin.", None),
+        ("Explain the idea of a generating function by the example of coin tosses.", None),
+    ],
+    "two questions": [
+        (
+            "1. A coin is tossed 5 times. Find the chance of 3 heads.\n2. A die is cast twice. Find the odds"
+            " of a sum of 7.",
+            "several",
+        ),
+        (
+            "A coin is tossed 5 times. (a) Find the chance of 3 heads. (b) Find the mean number of heads.",
+            None,
+        ),
+        (
+            "A coin is tossed until two heads in a row. What is the mean number of tosses? And its variance?",
+            None,
+        ),
+        (
+            "Find the generating function of the heads in 5 tosses. Also, how many are without two in a row?",
+            None,
+        ),
+        ("A coin is tossed 10 times. Compute the chance of no heads, and determine the likeliest run.", None),
+        ("Part A: what is the mean? Part B: what is the variance of the number of heads in 7 tosses?", None),
+    ],
+    "solution inside": [
+        (
+            "A coin is tossed 6 times. Find the probability of 3 heads. Answer: $\\frac5{16}$",
+            "contains_solution",
+        ),
+        (
+            "Find the number of sequences of 8 tosses without two heads in a row. The answer is 55.",
+            "contains_solution",
+        ),
+        (
+            "How many sequences of 6 tosses have no two heads in a row?\n\nLet $a_n$ be that number. Then"
+            " $a_n=a_{n-1}+a_{n-2}$, hence $a_6=21$. Therefore, the answer is $\\boxed{21}$.",
+            "contains_solution",
+        ),
+        (
+            "What is the mean number of tosses until two heads in a row?\n\nStep 1: Let $E$ be it. Step 2:"
+            " $E = 6$.",
+            "contains_solution",
+        ),
+        (
+            "Find the probability of 3 heads in 6 tosses. To solve this, we use the binomial formula:"
+            " $\\binom63/2^6=\\frac5{16}$.",
+            "contains_solution",
+        ),
+        (
+            "A fair coin is tossed 6 times. Find the probability of 3 heads.\n\nSolution: there are"
+            " $\\binom63=20$ ways, so it is $\\frac{20}{64}$.",
+            "contains_solution",
+        ),
+    ],
+    "unsolvable": [
+        ("A coin is tossed some times. What is the probability that heads appears exactly 3 times?", None),
+        ("A biased coin is tossed 5 times. Find the probability of exactly 3 heads.", None),
+        (
+            "A triangle has the sides 1, 2 and 5. A coin is tossed as often as its area says. Find the mean.",
+            None,
+        ),
+        ("Let $p > 1$ be a probability. A coin with it is tossed 5 times. Find the chance of 3 heads.", None),
+        (
+            "A coin is tossed $n$ times, and $n$ is odd and divisible by 4. Find the mean number of heads.",
+            None,
+        ),
+        ("Find the largest $n$ so that a fair coin can be tossed $n$ times.", None),
+    ],
+}
+
+
+def test_the_rules_see_faults_of_form_and_the_same_problem() -> None:
+    said = {kind: [fault(PARENT, text) for text, _ in table] for kind, table in FAULTS.items()}
+    assert said == {kind: [expected for _, expected in table] for kind, table in FAULTS.items()}
+    found = {kind: sum(one is not None for one in table) for kind, table in said.items()}
+    print(f"faults that the rules see, of 6 of each kind: {found}")
+    assert sum(map(len, FAULTS.values())) == 30
+    assert fault(PARENT, HARDER) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "rationale", "problem"),
+    [
+        ("Neighbours matter.\n<problem>\nFind $x$.\n</problem>", "Neighbours matter.", "Find $x$."),
+        (
+            "First <problem>Find $x$.</problem> No: <Problem>Find $y$.</Problem>",
+            "First <problem>Find $x$.</problem> No:",
+            "Find $y$.",
+        ),
+        ("<problem>Problem 1: Find $x$.</problem>", None, "Find $x$."),
+        ("It is hard.\n<problem>Find $x$.", None, None),
+        ("<problem>  </problem>", None, None),
+        ("Find $x$.", None, None),
+    ],
+)
+def test_the_problem_stands_in_marks(answer: str, rationale: str | None, problem: str | None) -> None:
+    assert parsed(answer) == (rationale, problem)
+
+
+def test_one_call_makes_a_harder_problem(tmp_path: Path) -> None:
+    model = byte_model("chatml", tmp_path)
+    answers = {
+        PARENT: f"Neighbours make it harder.\n<problem>{HARDER}</problem>",
+        "Find the sum of 2 and 3.": "I see no way.",
+        "Find the sum of 3 and 4.": "<problem>Find the sum of $3$ and $4$.</problem>",
+        "Find the sum of 4 and 5.": "So …",
+    }
+    asked: list[str] = []
+
+    def writing(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        asked.append(text_of(model, prompt))
+        text = next(answer for problem, answer in answers.items() if problem in asked[-1])
+        return Completion(text, "length" if text.endswith("…") else "stop", len(prompt), 9)
+
+    stage = Harden(FakeEngine(model, writing), Sampling(max_tokens=64), ("recursion", "inclusion-exclusion"))
+    problems = [*answers, "Find nothing."]
+    rows = stage(
+        {
+            "problem": problems,
+            "seed": list(range(5)),
+            "majority_answer": ["10/32", "5", "7", "9", None],
+            "pass_rate": [0.875, None, None, None, 1.0],
+        }
+    )
+    assert rows["harder_problem"] == [HARDER, None, None, None, None]
+    assert rows["harder_reason"] == [None, NO_PROBLEM, SAME_PROBLEM, "length", None]
+    assert rows["harder_rationale"][0] == "Neighbours make it harder."
+    assert len(asked) == 4, "a problem without an agreed answer is left alone"
+    assert all(said in asked[0] for said in (PARENT, "10/32", "88%", rows["harder_concept"][0]))
+    assert "share of right answers" not in asked[1]
+    assert {stage.concept(seed) for seed in range(20)} == {"recursion", "inclusion-exclusion"}
+    alone = stage({name: values[1:2] for name, values in rows.items() if not name.startswith("harder")})
+    assert alone["harder_concept"] == rows["harder_concept"][1:2], "however rows are cut"
+    assert len(list(stage.reusable(rows))) == 4
