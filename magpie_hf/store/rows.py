@@ -21,7 +21,7 @@ import xxhash
 from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
-from magpie_hf.schema import COLD, NEAREST, NEAREST_KEY, OPTIONAL, SEED
+from magpie_hf.schema import COLD, NEAREST, NEAREST_KEY, OPTIONAL, SEED, TOPIC
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
 
@@ -256,7 +256,12 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
 def absent(count: int) -> dict[str, Made]:
     """The columns of optional stages, null in so many rows."""
     made: dict[str, Made] = {}
-    for key, columns in (("absent", OPTIONAL), ("not_asked", COLD), (NEAREST_KEY, NEAREST)):
+    for key, columns in (
+        ("absent", OPTIONAL),
+        ("not_asked", COLD),
+        (NEAREST_KEY, NEAREST),
+        ("no_topic", TOPIC),
+    ):
         nulls = {column: [None] * count for column in columns}
         made |= dict.fromkeys(columns, in_memory(key, Features(columns), nulls))
     return made
