@@ -32,8 +32,6 @@ def read_topics(path: str, known: Iterable[str]) -> dict[str, tuple[Topic, ...]]
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}); give --topics a file of topics") from error
     tree, domains = read_tree(content, path), list(known)
-    if not tree.is_mapping:
-        raise tree.at(BadInput("there are no topics; give a list for each domain, such as algebra: [...]"))
     found: dict[str, tuple[Topic, ...]] = {}
     for key, (name, block) in tree.pairs().items():
         if key not in domains:
