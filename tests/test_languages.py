@@ -73,10 +73,11 @@ class Bilingual(Answers):
         if sampling.temperature == CANDIDATES and JAPANESE_INSTRUCTION in text:
             with self.lock:
                 self.requests.append((sampling, seed))
-            return replace(
-                japanese,
-                text=f"計算すると {seed % 3 + 1} となる。よって、答えは{sum(prompt) % 3 + 1}個です。",
+            number = sum(prompt) % 3
+            said = (
+                f"よって、答えは{number}個です。" if number == 0 else f"答えは $\\boxed{{{number}}}$ である。"
             )
+            return replace(japanese, text=said)
         return super().__call__(prompt, sampling, seed)
 
 
@@ -104,7 +105,7 @@ def test_a_build_in_two_languages(bilingual: Bilingual, tmp_path: Path) -> None:
         told = JAPANESE_INSTRUCTION if row["language"] == "ja" else SOLVING_INSTRUCTION
         assert row["generation"]["asked_with"] == f"user: {told}"
         if row["language"] == "ja" and row["answer"]:
-            assert row["answer"] in {"1個", "2個", "3個"}
+            assert row["answer"] in {"0個", "1", "2"}
     for row in built["algebra_rl"]["train"]:
         assert row["prompt"][0]["content"].endswith(instruction_for(row["problem"], recipe.instruction))
     assert any(row["problem"][-1] == "。" for row in built["algebra_rl"]["train"])

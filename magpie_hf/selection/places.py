@@ -25,7 +25,7 @@ Steps = list[list[Stage]]
 # The same by place; "" is one at which no stage of one's own can stand.
 Places = list[tuple[str, Engine | None, list[list[Stage]]]]
 # Names that folders and files of a run begin with.
-_TAKEN = ("selection", "seeds", "trial", "absent", "not_asked", "neighbours", "dropped")
+_TAKEN = ("selection", "seeds", "trial", "absent", "no_topic", "not_asked", "neighbours", "dropped")
 _EXPORTS = ("train_", "test_", "as_")  # of the folders of splits, in which stale files are removed
 
 
