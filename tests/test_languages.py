@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -15,9 +17,11 @@ from conftest import CANDIDATES, PROBLEMS, Answers, small_domain, small_recipe
 from magpie_hf.answers.comparison import compare
 from magpie_hf.answers.extraction import final_answer
 from magpie_hf.building.build import build
+from magpie_hf.card.breadth import vendi
 from magpie_hf.cli.commands.options import domains
 from magpie_hf.cli.from_python import read_recipe
 from magpie_hf.cli.main import parser
+from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import DOMAINS, Domain, Topic, in_languages, with_topics
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -29,6 +33,8 @@ from magpie_hf.problems.system_texts import SystemText, chosen
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.topics import read_topics
 from magpie_hf.recipe_file.writing import beyond, said_of, text_of
+from magpie_hf.report.summary import breadth
+from magpie_hf.run.status import status
 from magpie_hf.schema import PUBLISHED, TOPIC
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.exports.rl import ExportRL
@@ -145,6 +151,23 @@ def test_topics_are_columns_and_a_resumed_build_asks_the_same(answers: Answers, 
     for row in rows:
         assert row["topic"] == chosen(domain.texts, row["generation"]["seed"]).topic
     assert {"topic", "persona"} <= set(built["candidates"]["train"].features)
+    counted = status(tmp_path / "out").topics
+    assert sum(one.accepted for one in counted) == 12
+    assert (
+        sum(one.sampled for one in counted)
+        == json.loads((tmp_path / "out" / "algebra" / "dataset_info.json").read_text())["sampled"]
+    )
+    assert all(one.line().endswith(f"near-duplicates  {one.topic}") for one in counted)
+    card = (tmp_path / "out" / "README.md").read_text()
+    for one in counted:
+        cells = (f"`{one.domain}`", one.topic, one.sampled, one.accepted, one.near_duplicates)
+        assert f"| {' | '.join(map(str, cells))} | {one.accepted / one.sampled:.1%} |" in card
+    assert "| `topic` | `string` | what the problem was asked about" in card
+    assert "chose one of 2 system texts" in card
+    topics_table = next(breadth(Folder(tmp_path / "out").contents((tmp_path / "out").glob("*/*.parquet"))))
+    assert topics_table["rows"] == [
+        [*map(str, asdict(one).values()), f"{one.accepted / one.sampled:.0%}"] for one in counted
+    ]
     asked = len(answers.requests)
     assert list(build(recipe, tmp_path / "out", shard_rows=5)["algebra"]["train_sft"]) == rows
     assert len(answers.requests) == asked, "nothing is asked twice"
@@ -187,6 +210,17 @@ def test_japanese_texts_describe_a_user_and_give_no_order(key: str) -> None:
     text = in_languages(DOMAINS[key], {"ja": 1.0}).texts[0].system
     assert "利用者が" in text
     assert not any(order in text for order in ("してください", "作成", "生成", "せよ", "しなさい"))
+
+
+def test_the_vendi_score_is_the_effective_number() -> None:
+    same, different = np.tile(np.eye(4)[:1], (6, 1)), np.eye(4)
+    assert vendi(same) == pytest.approx(1)
+    assert vendi(different) == pytest.approx(4)
+    assert vendi(np.vstack([different] * 3)) == pytest.approx(4), "more rows than dimensions"
+    dice = np.random.default_rng(0).normal(size=(5, 8))
+    unit = dice / np.linalg.norm(dice, axis=1, keepdims=True)
+    kernel = np.linalg.eigvalsh(unit @ unit.T / 5)
+    assert vendi(unit) == pytest.approx(np.exp(-(kernel * np.log(kernel)).sum()))
 
 
 # --- the command line ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Not here: the rows.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from magpie_hf.store import lock
 from magpie_hf.store.records import (
     LOCK,
     RUN,
+    SAMPLES,
     SELECTED,
     UNREADABLE,
     read_record,
@@ -77,11 +79,27 @@ class SelectionStatus:
 
 
 @dataclass(frozen=True)
+class TopicStatus:
+    """One topic of a domain: its samples, and how many of them are accepted or near-duplicates."""
+
+    domain: str
+    topic: str
+    sampled: int
+    accepted: int
+    near_duplicates: int
+
+    def line(self) -> str:
+        counts = f"{self.accepted:,}/{self.sampled:,} ({self.accepted / self.sampled:.0%})"
+        repeated = tr("{share:.0%} near-duplicates", share=self.near_duplicates / self.sampled)
+        return f"{self.domain:<14} {'topic':<12} {counts:>15}  {repeated}  {self.topic}"
+
+
+@dataclass(frozen=True)
 class Status:
     """A build: its model, its seed, its selection and its stages.
 
     running: process and machine of the build that runs now, or None. finished: whether the last command
-    ended with a finished build.
+    ended with a finished build. topics: of the build that was finished last; () without topics.
     """
 
     model: str
@@ -90,11 +108,13 @@ class Status:
     finished: bool
     selection: tuple[SelectionStatus, ...]
     stages: tuple[StageStatus, ...]
+    topics: tuple[TopicStatus, ...] = ()
 
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=self.running) if self.running else state
         parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
+        parts += [topic.line() for topic in self.topics]
         return [
             tr("model {model}, seed {seed}, {state}", model=self.model, seed=self.seed, state=state),
             *parts,
@@ -122,9 +142,9 @@ def status(folder: Path) -> Status:
             for label, key in one[half].items()
         ]
         running, finished = lock.holder(run / LOCK), bool(record.get("finished"))
-        return Status(
-            record["name"], record["seed"], running, finished, tuple(selection.values()), tuple(stages)
-        )
+        topics = tuple(_topics(run / SAMPLES)) if (run / SAMPLES).is_file() else ()
+        quotas = tuple(selection.values())
+        return Status(record["name"], record["seed"], running, finished, quotas, tuple(stages), topics)
     except Torn:
         raise
     except UNREADABLE as error:
@@ -135,6 +155,12 @@ def _selection(file: Path, domain: str, target: int) -> SelectionStatus:
     quotas: dict[str, dict[str, Any]] = read_record(file) if file.is_file() else {}
     quota = quotas.get(domain, {"filtered": 0, "accepted": 0, "reasons": {}})
     return SelectionStatus(domain, quota["accepted"], target, quota["filtered"], quota["reasons"])
+
+
+def _topics(file: Path) -> Iterator[TopicStatus]:
+    for domain, samples in read_record(file).items():
+        for topic, counts in samples.get("topics", {}).items():
+            yield TopicStatus(domain, topic, **counts)
 
 
 def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:

@@ -27,6 +27,7 @@ from magpie_hf.store.splits import BATCH_ROWS, read
 
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow stream
 _SEAL = b"xxh3_64\0"  # stands behind that end, before eight bytes of checksum; readers of Arrow stop earlier
+NO_TOPIC = "no_topic"  # the key of `schema.TOPIC` in rows of a build without topics
 _WHOLE: dict[Path, tuple[int, ...]] = {}  # files that this process checked, and their state then
 
 
@@ -260,7 +261,7 @@ def absent(count: int) -> dict[str, Made]:
         ("absent", OPTIONAL),
         ("not_asked", COLD),
         (NEAREST_KEY, NEAREST),
-        ("no_topic", TOPIC),
+        (NO_TOPIC, TOPIC),
     ):
         nulls = {column: [None] * count for column in columns}
         made |= dict.fromkeys(columns, in_memory(key, Features(columns), nulls))
