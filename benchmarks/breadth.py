@@ -37,7 +37,7 @@ PEOPLE = (
     "a puzzle author who likes short questions",
 )
 MOST_TOKENS, CONTEXT = 192, 512
-DRAWS = 400  # of random halves, for the interval of the 3-grams
+HALVES = 400  # of random halves, for the interval of the 3-grams
 
 
 def settings() -> dict[str, dict[str, Domain]]:
@@ -108,11 +108,11 @@ def distinct(problems: Sequence[str], most: int) -> tuple[float, float, float]:
     """The share of distinct 3-grams in so many problems: its mean over random ones, and its interval."""
     grams = [_grams(problem) for problem in problems]
     dice, shares = random.Random(0), []
-    for _ in range(DRAWS):
+    for _ in range(HALVES):
         chosen = [gram for one in dice.sample(grams, most) for gram in one]
         shares.append(len(set(chosen)) / max(1, len(chosen)))
     shares.sort()
-    return sum(shares) / DRAWS, shares[DRAWS // 40], shares[-1 - DRAWS // 40]
+    return sum(shares) / HALVES, shares[HALVES // 40], shares[-1 - HALVES // 40]
 
 
 def _grams(problem: str) -> list[tuple[str, ...]]:
