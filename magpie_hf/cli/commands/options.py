@@ -28,7 +28,6 @@ from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
 from magpie_hf.problems.system_texts import languages_of, shares
 from magpie_hf.recipe_file.kinds import Number
-from magpie_hf.recipe_file.topics import read_topics
 
 if TYPE_CHECKING:
     from magpie_hf.engines.vllm.arguments import EngineArguments
@@ -308,6 +307,8 @@ def _asking(options: argparse.Namespace, domains: list[Domain]) -> tuple[Domain,
                 " of --language alone"
             )
     if options.topics is not None:
+        from magpie_hf.recipe_file.topics import read_topics
+
         known = {**DOMAINS, **options.blocks.get("domains", {})}
         topics = read_topics(options.topics, known)
         if all(domain.key not in topics for domain in domains):
