@@ -6,6 +6,7 @@ Not here: any model or prompt format.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -22,6 +23,17 @@ from magpie_hf.models.generation import (
 )
 from magpie_hf.models.model import Model, json_of, longest
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.system_texts import (
+    ENGLISH,
+    JAPANESE,
+    MOST_TEXTS,
+    WRITTEN,
+    SystemText,
+    about,
+    asked_by,
+    check_weight,
+    text_in,
+)
 
 MAX_PROBLEM_TOKENS = 1024
 MAX_RESPONSE_TOKENS = 4096
@@ -32,6 +44,7 @@ STEPS = ("response", "candidate")  # the samplings of a domain that are the solv
 REASONING = "reasoning model"  # where a bound of REASONING_TOKENS comes from
 COLD = 0.2  # the temperature at which a second answer is not always the first one's words
 MOST_ROWS = 10_000_000  # of a domain, in one build
+_CODE = re.compile(r"^\d\d(?:[A-Z](?:\d\d|xx)?|-\d\d|-XX)\s+(?=\S)")  # of MSC 2020, in front of its subject
 CANDIDATE = Sampling(temperature=0.8, top_p=0.95, max_tokens=MAX_RESPONSE_TOKENS)
 # min_p of the default sampling: at T 1.1-1.35 the bare tail is noise (usable samples of a small model: 4 %
 # without, 52 % with).
@@ -46,6 +59,8 @@ class Domain:
         quality.
     first_token: the temperature of an instruction's first token, which is then sampled on its own from the
         tokens that may open a sentence. None samples it like all other tokens.
+    texts: several in its place, of which a row's seed chooses one by their weights; `system` is then the one
+        with the largest weight.
     japanese: the name in Japanese; "" shows the key in its place.
     origins: where values of `response` and `candidate` come from, such as ("response.top_p", "option"); the
         domain itself for all others.
@@ -61,6 +76,14 @@ class Domain:
     candidate: Sampling = CANDIDATE
     first_token: float | None = None
     origins: tuple[tuple[str, str], ...] = field(default=(), kw_only=True, compare=False)
+    texts: tuple[SystemText, ...] = field(default=(), kw_only=True, metadata={"later": True})
+
+    def __post_init__(self) -> None:
+        if len(self.texts) > MOST_TEXTS:
+            raise BadInput(f"{self.key} has {len(self.texts):,} texts; give at most {MOST_TEXTS:,}")
+        if self.texts:
+            largest = max(self.texts, key=lambda text: text.weight)
+            object.__setattr__(self, "system", largest.system)
 
     def origins_of(self, step: str) -> dict[str, str]:
         """Where each value of `response` or `candidate` comes from."""
@@ -78,20 +101,14 @@ class Domain:
 
 
 def _domain(
-    key: str, japanese: str, count: int, instruction_t: float, response_t: float, subject: str, user: str
+    key: str, japanese: str, count: int, instruction_t: float, response_t: float, subject: str
 ) -> Domain:
-    system = (
-        "You are an AI assistant that gives step-by-step solutions of mathematical problems. The user,"
-        f" {user}, will ask you one challenging problem in {subject}. It is a problem at the level of the"
-        " International Mathematical Olympiad, the Putnam competition or a PhD qualifying exam, completely"
-        " and precisely stated, with a definite answer."
-    )
     return Domain(
         key=key,
         japanese=japanese,
         count=count,
         subject=subject,
-        system=system,
+        system=text_in(ENGLISH, key, subject),
         instruction=Sampling(temperature=instruction_t, min_p=TAIL_CUT, max_tokens=MAX_PROBLEM_TOKENS),
         response=Sampling(temperature=response_t, max_tokens=MAX_RESPONSE_TOKENS),
     )
@@ -107,7 +124,6 @@ DOMAINS: dict[str, Domain] = {
             1.30,
             0.05,
             "abstract algebra: groups, rings, Galois theory, field extensions or matrix theory",
-            "an algebraist who writes qualifying exams",
         ),
         _domain(
             "calculus",
@@ -116,7 +132,6 @@ DOMAINS: dict[str, Domain] = {
             1.20,
             0.0,
             "real and complex analysis: integrals, series, measure theory or functional analysis",
-            "an analyst who collects hard integrals and limits",
         ),
         _domain(
             "geometry",
@@ -125,7 +140,6 @@ DOMAINS: dict[str, Domain] = {
             1.35,
             0.05,
             "geometry: triangles and circles, projective, differential or algebraic geometry",
-            "a geometer who sets olympiad problems",
         ),
         _domain(
             "statistics",
@@ -135,7 +149,6 @@ DOMAINS: dict[str, Domain] = {
             0.0,
             "probability and statistics: random variables, measure-theoretic probability, inference or"
             " martingales",
-            "a statistician who teaches a graduate course in probability",
         ),
         _domain(
             "number_theory",
@@ -145,7 +158,6 @@ DOMAINS: dict[str, Domain] = {
             0.0,
             "number theory: primes, congruences, Diophantine equations, analytic and algebraic number theory"
             " or L-functions",
-            "a number theorist who coaches an olympiad team",
         ),
         _domain(
             "discrete",
@@ -154,10 +166,79 @@ DOMAINS: dict[str, Domain] = {
             1.30,
             0.05,
             "discrete mathematics: graphs, counting, extremal and algebraic combinatorics or complexity",
-            "a combinatorialist who loves extremal problems",
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What problems of a domain are asked about.
+
+    topic: a code of MSC 2020 in front of it, such as 20D, is for the column `topic` alone.
+    japanese: the same in Japanese, for Japanese texts; None takes `topic`. weight: how often it is chosen,
+    beside the domain's others. persona: who asks, in place of the domain's own user.
+    """
+
+    topic: str
+    japanese: str | None = None
+    weight: float = 1.0
+    persona: str | None = None
+
+    def __post_init__(self) -> None:
+        check_weight(self.weight)
+
+
+def in_languages(domain: Domain, weights: Mapping[str, float]) -> Domain:
+    """The domain with texts in these languages, by their weights; one of its own keeps its text.
+
+    Raises BadInput for several languages where the domain has no text in each.
+    """
+    if domain.texts or list(weights) == [ENGLISH]:
+        return domain
+    if domain.key not in DOMAINS or domain.system != DOMAINS[domain.key].system:
+        if len(weights) > 1:
+            raise BadInput(
+                f"{domain.key} has one text of your own, which cannot ask in {' and '.join(weights)}; give it"
+                " a text in each in a recipe file, and no shares"
+            )
+        return replace(domain, texts=tuple(SystemText(domain.system, language=code) for code in weights))
+    made = [
+        SystemText(text_in(code, domain.key, domain.subject), weight, language=code)
+        for code, weight in weights.items()
+    ]
+    return replace(domain, texts=tuple(made))
+
+
+def with_topics(domain: Domain, topics: Iterable[Topic]) -> Domain:
+    """The domain with a text for each topic and each text that it has.
+
+    Raises BadInput for one whose texts have topics.
+    """
+    topics = list(topics)
+    if any(text.topic or text.persona for text in domain.texts):
+        raise BadInput(f"{domain.key} has texts with topics in its recipe; leave out --topics, or these")
+    texts = domain.texts or (SystemText(domain.system),)
+    return replace(domain, texts=tuple(_about(domain, text, topic) for text in texts for topic in topics))
+
+
+def _about(domain: Domain, text: SystemText, topic: Topic) -> SystemText:
+    system, language = text.system, text.language
+    if topic.persona is not None:
+        of_package = domain.key in DOMAINS and language in WRITTEN
+        plain = text_in(language, domain.key, domain.subject) if of_package else None
+        if system == plain:
+            system = text_in(language, domain.key, domain.subject, topic.persona)
+        else:
+            system = asked_by(system, topic.persona, language)
+    name = (topic.japanese or topic.topic) if language == JAPANESE else topic.topic
+    return SystemText(
+        about(system, _CODE.sub("", name, count=1), language),
+        text.weight * topic.weight,
+        topic.topic,
+        topic.persona,
+        language,
+    )
 
 
 def select(keys: Iterable[str], known: Mapping[str, Domain] = DOMAINS) -> tuple[Domain, ...]:

@@ -32,6 +32,7 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.problems.own.loading import Problem, load
 from magpie_hf.problems.own.own import OwnProblems
+from magpie_hf.problems.system_texts import SystemText
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TAKEN, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.own import check_scorer
@@ -58,6 +59,7 @@ from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.same_problem import SameProblem
 from magpie_hf.stages.score import ScoreCandidates
 from magpie_hf.stages.signature import Signature
+from magpie_hf.stages.solving import Instruction
 from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.take import AsGiven, Take
@@ -94,6 +96,7 @@ class Recipe:
     `<domain>_tir`; 0 for none.
     known: sets of known problems, pinned as the
     benchmarks are, with which problems are compared by meaning, up to their numbers; none is dropped for it.
+    instruction: how problems are to be solved: a text, or one for each language.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -105,7 +108,7 @@ class Recipe:
     domains: tuple[Domain, ...]
     k: int = 5
     seed: int = 0
-    instruction: str = SOLVING_INSTRUCTION
+    instruction: Instruction = SOLVING_INSTRUCTION
     tagger: Engine | None = None
     languages: tuple[str, ...] = LANGUAGES
     benchmarks: tuple[Benchmark, ...] = ()
@@ -160,6 +163,11 @@ class Recipe:
             )
         labelled = self.tagger is not None and self.acceptance.off_topic != "keep"
         check_steer(self.steer, len(self.domains), labelled)
+        if self.steer == "none" and self.problems is None and any(one.texts for one in self.domains):
+            raise BadInput(
+                "steer is none, so no text asks for a topic or a language; leave out --steer, or --topics and"
+                " --language"
+            )
         for domain in self.domains:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in TAKEN:
                 raise BadInput(
@@ -264,7 +272,10 @@ class Recipe:
         first: Stage
         if self.problems is None:
             system, place = self.steered(domain)
-            first = Instruct(self.generator, system, domain.instruction, domain.first_token, place)
+            texts = self.texts(domain)
+            if texts:
+                system = None
+            first = Instruct(self.generator, system, domain.instruction, domain.first_token, place, texts)
         else:
             first = Take(self.solver.model)
         as_given = self.problems is not None and self.problems.as_given
@@ -292,6 +303,17 @@ class Recipe:
         if self.steer == "none" or self.problems is not None:
             return None, None
         return domain.system, "user" if self.steer == "user" else None
+
+    def texts(self, domain: Domain) -> tuple[SystemText, ...]:
+        """The texts that a row's seed chooses from; () where all rows have one, without topic and persona."""
+        several = len(domain.texts) > 1 or any(text.topic or text.persona for text in domain.texts)
+        return domain.texts if several and self.problems is None else ()
+
+    @property
+    def has_topics(self) -> bool:
+        """Whether the rows have the columns `topic` and `persona`."""
+        texts = [text for domain in self.domains for text in self.texts(domain)]
+        return any(text.topic or text.persona for text in texts)
 
     def answers(self, domain: Domain) -> Passes:
         """The stages over the accepted samples of a domain, as `samples` returns them."""
@@ -414,6 +436,7 @@ class Recipe:
         moved = domain.key != source.key
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
         shown: dict[str, Any] = {"moved": moved, "reference": self.reference, "opinions": self.more_columns}
+        shown["topics"] = self.has_topics
         chosen = {**shown, "sft": self.sft, "keep_minority": self.keep_minority}
         chosen["delta"] = self.rejecter is not None
         exports: list[Export] = []
@@ -447,7 +470,9 @@ class Recipe:
             if isinstance(stage, Tag | Embed | SameProblem):
                 stage.check()
         for domain in self.domains if self.problems is None else ():
-            chat_of(self.generator.model).pre_query_prefix(*self.steered(domain))
+            system, place = self.steered(domain)
+            for one in dict.fromkeys([system, *(text.system for text in self.texts(domain))]):
+                chat_of(self.generator.model).pre_query_prefix(one, place)
         if self.steer == "system" and self.problems is None:
             chat_of(self.generator.model).check_system()
         self.scorer.check()

@@ -21,6 +21,10 @@ INSTRUCTION: dict[str, Any] = {
     "request": Value("string"),
 }
 
+# Of a domain with several system texts: what the row's text asks about, and who asks; null where it says
+# neither.
+TOPIC: dict[str, Any] = {"topic": Value("string"), "persona": Value("string")}
+
 # Of a problem that was given, in place of a seed alone.
 # given_id: from the domain and the text, so that the same problem has it in every build.
 # withdrawn: whether the source no longer has it; its row keeps its place.

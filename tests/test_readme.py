@@ -212,7 +212,10 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "終了コード": ("quickstart", ("Exit codes",)),
     "Python から": ("quickstart", ("From Python",)),
     "フォルダーの中身": ("quickstart", ("What lies in the folder",)),
-    "分野": ("domains", ("Domains", "Where the counts come from", "A domain of your own")),
+    "分野": (
+        "domains",
+        ("Domains", "Where the counts come from", "A domain of your own", "Languages", "Topics"),
+    ),
     "モデル": (
         "domains",
         (

@@ -456,6 +456,11 @@ def test_embeddings_give_each_problem_its_nearest_neighbour(
     ]
     assert all(0 <= distance < 0.5 for distance in distances)
     assert len(set(distances)) > 5
+    card = (out / "README.md").read_text()
+    for key in ("algebra", "geometry"):
+        found = re.search(rf"^\| `{key}` \| 25 \| (0\.\d+) \| (\d+\.\d) \|$", card, re.MULTILINE)
+        assert found is not None, "the card shows what the embeddings cover"
+        assert 1 <= float(found[2]) <= 2, "all lie in a plane"
     before = mixed.asked()
     assert all_rows(build(recipe, out, shard_rows=9)) == all_rows(built)
     assert mixed.asked() == before

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from datasets import DatasetDict
 
 from magpie_hf.building.pipeline import Pipeline
 from magpie_hf.card import plots
+from magpie_hf.card.breadth import by_topic, coverage
 from magpie_hf.card.provenance import licence_of, provenance
 from magpie_hf.card.stats import Built, Tally, over_domains, published, samples_of, tallies, with_rows
 from magpie_hf.dataset.folder import Folder
@@ -224,4 +226,9 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
         for config, splits in parts.items()
     }
     dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
-    return Built(domain, sources, joined, dropped, samples_of(domain.key, sources))
+    counted = replace(
+        samples_of(domain.key, sources),
+        topics=by_topic(domain.key, sources),
+        coverage=coverage(domain.key, sources) if recipe.embedder else {},
+    )
+    return Built(domain, sources, joined, dropped, counted)

@@ -27,6 +27,7 @@ from magpie_hf.problems.own.own import SPLIT
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.stage import use_of
+from magpie_hf.stages.solving import solving_note
 from magpie_hf.stages.tool_answers import INSTRUCTION
 
 _PACKAGES = (
@@ -66,6 +67,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
                 "subject": domain.subject,
                 "count": domain.count,
                 "system": domain.system,
+                **({"texts": list(map(asdict, texts))} if (texts := recipe.texts(domain)) else {}),
                 "pre_query_prefix": chat.prefix_text(*recipe.steered(domain)) if sampled else None,
                 "first_token": domain.first_token if sampled else None,
                 "sampling": {
@@ -85,7 +87,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
         "k": recipe.k,
         "sft": recipe.sft,
         "keep_minority": recipe.keep_minority,
-        "asked_with": chat_of(recipe.solver.model).solving_note(recipe.instruction),
+        "asked_with": solving_note(chat_of(recipe.solver.model), recipe.instruction),
         "languages": list(recipe.languages),
         "near": recipe.near,
         "acceptance": {

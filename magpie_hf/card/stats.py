@@ -9,7 +9,7 @@ import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from magpie_hf.domains import Domain
@@ -25,6 +25,9 @@ T = TypeVar("T", bound=Split)
 RowsOf = TypeVar("RowsOf")
 
 
+_LATER = ("topics", "coverage")  # numbers that not every build has
+
+
 @dataclass(frozen=True)
 class Samples:
     """The numbers of one domain's samples, counted when they are filtered, as they are not published.
@@ -32,7 +35,8 @@ class Samples:
     sampled: user turns, up to the last that was needed. dropped: by reason. contaminated: those of the
     dropped that repeat a benchmark, by benchmark. moved_away: accepted for another domain. moved_here:
     samples of other domains that were accepted for this one. tagged: those with a label of the tagger.
-    on_domain: those of the tagged that the tagger put into this domain.
+    on_domain: those of the tagged that the tagger put into this domain. topics: as `breadth.by_topic` counts.
+    coverage: as `breadth.coverage` measures.
     """
 
     sampled: int
@@ -42,6 +46,12 @@ class Samples:
     moved_here: int
     tagged: int
     on_domain: int
+    topics: dict[str, dict[str, int]] = field(default_factory=dict)
+    coverage: dict[str, float] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """The numbers as plain values, without what the build has not."""
+        return {name: value for name, value in asdict(self).items() if value or name not in _LATER}
 
     @property
     def accepted(self) -> int:

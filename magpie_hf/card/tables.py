@@ -12,6 +12,7 @@ from typing import Any
 
 from datasets import Features
 
+from magpie_hf.card.breadth import ACCEPTED, SAMPLED
 from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
 from magpie_hf.card.stats import VERDICTS, Answers, Tokens
@@ -24,6 +25,7 @@ from magpie_hf.schema import (
     RL,
     TEXT_SPLITS,
     TIR,
+    TOPIC,
     WITH_DELTA,
     WITH_REFERENCE,
 )
@@ -37,9 +39,9 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 
 NAMES = (
-    "rows", "sides", "funnel", "reasons", "languages", "labels", "benchmarks", "memorised", "answers",
-    "references", "known", "pairs", "delta", "steps", "licences", "sampling", "own", "versions", "columns",
-    "candidate_columns", "rl_columns", "tir_columns",
+    "rows", "sides", "funnel", "reasons", "languages", "topics", "coverage", "labels", "benchmarks",
+    "memorised", "answers", "references", "known", "pairs", "delta", "steps", "licences", "sampling", "own",
+    "versions", "columns", "candidate_columns", "rl_columns", "tir_columns",
 )  # fmt: skip
 
 
@@ -155,6 +157,27 @@ class _Tables:
             [self.words["formulas_alone"], *untold],
         ]
         return self._table("languages", rows, [code(key) for key in self.numbers])
+
+    @property
+    def topics(self) -> str:
+        """What each topic yielded; "" without topics."""
+        rows = [
+            [code(key), escape(topic), *map(_n, one.values()), f"{one[ACCEPTED] / one[SAMPLED]:.1%}"]
+            for key, numbers in self.numbers.items()
+            for topic, one in numbers.funnel.samples.topics.items()
+        ]
+        return self._table("topics", rows) if rows else ""
+
+    @property
+    def coverage(self) -> str:
+        """What embeddings cover; "" without any."""
+        found = {key: one.funnel.samples.coverage for key, one in self.numbers.items()}
+        rows = [
+            [code(key), _n(int(one["problems"])), f"{one['distance']:.3f}", f"{one['vendi']:.1f}"]
+            for key, one in found.items()
+            if "distance" in one
+        ]
+        return self._table("coverage", rows) if rows else ""
 
     @property
     def labels(self) -> str:
@@ -363,22 +386,26 @@ class _Tables:
     def _with_more(self, features: Features, of: str) -> Features:
         referred = WITH_REFERENCE if self._has_references else {}
         rejected = WITH_DELTA[of] if self._has_delta else {}
-        return Features({**features, **referred, **rejected, **self._opinions})
+        return Features({**features, **referred, **rejected, **self._more})
 
     @property
-    def _opinions(self) -> dict[str, Any]:
-        return {
+    def _more(self) -> dict[str, Any]:
+        """The columns of topics and opinions, where there are any."""
+        texts = [text for domain in self.provenance["domains"] for text in domain.get("texts", ())]
+        topics = TOPIC if any(text["topic"] or text["persona"] for text in texts) else {}
+        opinions = {
             name: kind for who in self.provenance.get("opinions", ()) for name, kind in OPINIONS[who].items()
         }
+        return {**topics, **opinions}
 
     @property
     def rl_columns(self) -> str:
-        return self._columns("rl", Features({**RL, **self._opinions}), ("rl",))
+        return self._columns("rl", Features({**RL, **self._more}), ("rl",))
 
     @property
     def tir_columns(self) -> str:
         referred = WITH_REFERENCE if self._has_references else {}
-        return self._columns("tir", Features({**TIR, **referred, **self._opinions}), ())
+        return self._columns("tir", Features({**TIR, **referred, **self._more}), ())
 
     def _columns(self, kind: str, features: Features, splits: Sequence[str]) -> str:
         """Columns with their types and meanings, and behind them those of one's own in these splits."""

@@ -45,6 +45,7 @@ from magpie_hf.store.records import (
     PROVENANCE,
     RECORD,
     RUN,
+    SAMPLES,
     SELECTED,
     check_format,
     read_record,
@@ -55,7 +56,6 @@ from magpie_hf.store.shards import sync, write_record
 from magpie_hf.store.splits import ParquetSplit
 
 LOG = logging.getLogger("magpie_hf")
-SAMPLES = "samples.json"
 OWN_WORDS = "own_words.md"  # the user's words in the card, while the card is written anew
 EDITED = "README.edited.md"  # a card that was changed outside their place; later ones are numbered from 2
 DROPPED = "dropped"
@@ -271,7 +271,7 @@ class Folder:
             *([own["source"]] if (own := self.provenance.get("own_problems")) else []),
         )
         files: dict[str, int] = record.get("files", {})
-        samples = {one.domain.key: asdict(one.samples) for one in built}
+        samples = {one.domain.key: one.samples.plain() for one in built}
         same = (
             record.get("content") == content and {"sums", "samples"} <= set(record) and self._knows(samples)
         )

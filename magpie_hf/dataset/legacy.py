@@ -15,6 +15,7 @@ from typing import Any
 from magpie_hf.card.stats import Built, Tally
 from magpie_hf.domains import Domain
 from magpie_hf.models.chat import chat_of
+from magpie_hf.problems.system_texts import chosen
 from magpie_hf.recipe import Recipe
 from magpie_hf.stages.exports.base import USED
 from magpie_hf.stages.published_answers import published_answers
@@ -100,10 +101,13 @@ class _Records:
         self.recipe, self.one, self.created = recipe, one, created
         chat = chat_of(recipe.generator.model)
         self.sampled_for = {domain.key: domain for domain in recipe.domains}
-        self.templates = {
-            domain.key: chat.prefix_text(*recipe.steered(domain)) if recipe.problems is None else None
-            for domain in recipe.domains
-        }
+        self.templates: dict[str, dict[str | None, str | None]] = {}
+        for domain in recipe.domains:
+            system, place = recipe.steered(domain)
+            systems = [system, *(text.system for text in recipe.texts(domain))]
+            self.templates[domain.key] = {
+                one: chat.prefix_text(one, place) if recipe.problems is None else None for one in systems
+            }
 
     def instructions(self) -> Iterator[Record]:
         for row in self._problems():
@@ -152,6 +156,13 @@ class _Records:
              *(_REFERRED if self.recipe.reference else ())]
         )  # fmt: skip
 
+    def _system(self, row: Record) -> str | None:
+        """The text that the row was asked with."""
+        domain = self.sampled_for[row["domain"]]
+        if texts := self.recipe.texts(domain):
+            return chosen(texts, row["seed"]).system
+        return self.recipe.steered(domain)[0]
+
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
         domain, recipe = self.sampled_for[row["domain"]], self.recipe
         answered = None
@@ -169,7 +180,7 @@ class _Records:
             }
         return {
             "id": row["id"],
-            "pre_query_template": self.templates[domain.key],
+            "pre_query_template": self.templates[domain.key][self._system(row)],
             "raw_instruction": row["raw_instruction"],
             "instruction": row["problem"],
             "response": None,

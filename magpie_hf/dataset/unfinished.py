@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from magpie_hf.card.breadth import by_topic
 from magpie_hf.card.stats import Samples, samples_of
 from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
@@ -59,7 +60,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
     samples = {}
     for domain, sources in exports.items():
         used = {source: rows[source] for source in sources if rows[source]}
-        samples[domain] = samples_of(domain, used)
+        samples[domain] = replace(samples_of(domain, used), topics=by_topic(domain, used))
         for source, pieces in used.items():
             for export in sources[source]:
                 features[export.config] = export.features

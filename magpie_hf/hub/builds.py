@@ -65,7 +65,7 @@ _FIELDS = {one.name for one in fields(Build)}
 
 def build_of(contents: Contents, unfinished: Mapping[str, tuple[int, int]] | None) -> Build:
     """The build with these contents, as plain JSON."""
-    samples = {domain: asdict(one) for domain, one in contents.samples.items()}
+    samples = {domain: one.plain() for domain, one in contents.samples.items()}
     stated = {
         "provenance": contents.provenance,
         "samples": samples,
@@ -113,6 +113,7 @@ def _is_sound(build: Build, files: set[str]) -> bool:
             and type(identity.seed) is int
             and set(build.samples) == set(identity.domains)
             and all(isinstance(one, int) for each in counts for one in _numbers(each))
+            and all(isinstance(one, int | float) for each in counts for one in each.coverage.values())
             and isinstance(build.files, (list, tuple))
             and all(_DATA.fullmatch(path) and path in files for path in build.files)
             and all(had <= target for had, target in build.unfinished.values())
@@ -127,7 +128,9 @@ def _texts(versions: Mapping[str, Any]) -> list[Any]:
 
 def _numbers(samples: Samples) -> list[Any]:
     counts = asdict(samples)
-    return [*counts.pop("dropped").values(), *counts.pop("contaminated").values(), *counts.values()]
+    del counts["coverage"]  # shares, and no counts
+    topics = [count for one in counts.pop("topics").values() for count in one.values()]
+    return [*topics, *counts.pop("dropped").values(), *counts.pop("contaminated").values(), *counts.values()]
 
 
 def card_in(manifest: bytes) -> str | None:

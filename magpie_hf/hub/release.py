@@ -16,7 +16,7 @@ from typing import NamedTuple
 from magpie_hf.card import card
 from magpie_hf.card.stats import with_rows
 from magpie_hf.card.wording import Wording
-from magpie_hf.dataset.folder import PARTIAL, SAMPLES, Folder, data_in, write_data
+from magpie_hf.dataset.folder import PARTIAL, Folder, data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
 from magpie_hf.hub.builds import Build, beside, build_of, in_order, joined, renamed, stated
@@ -41,7 +41,7 @@ from magpie_hf.store.manifest import (
     sum_of,
     with_manifest,
 )
-from magpie_hf.store.records import LOCK, RUN, check_is_build, record_of
+from magpie_hf.store.records import LOCK, RUN, SAMPLES, check_is_build, record_of
 from magpie_hf.store.splits import rows_of
 from magpie_hf.text.language import tr
 

@@ -23,6 +23,7 @@ from magpie_hf.errors import BadInput, Faults
 from magpie_hf.limits import check_first_token
 from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.system_texts import SystemText
 from magpie_hf.recipe_file.nodes import Node, unknown
 from magpie_hf.scorers.own import scorer_of
 from magpie_hf.selection.rules import rules_of
@@ -33,15 +34,24 @@ FIELDS = {
     "japanese": "the name in Japanese",
     "count": "accepted problems",
     "subject": "the subject, as the tagger knows it",
-    "system": "a text that describes the user who is about to ask",
+    "system": "a text that describes the user who is about to ask, or a list of several",
     "first_token": "temperature of a problem's first token, sampled on its own; null: not on its own",
     "instruction": "how problems are sampled",
     "response": "how the separate answer is sampled",
     "candidate": "how the candidates are sampled",
 }
+TEXT = "text"  # the key of the text itself
+# The fields of one of several texts, and what each takes.
+TEXT_FIELDS = {
+    TEXT: "the text",
+    "weight": "how often it is chosen, beside the others; 1 where it is left out",
+    "topic": "what it asks about",
+    "persona": "who asks",
+    "language": "the language that it asks in",
+}
 STEPS_OF = ("instruction", *STEPS)
 VALUES = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
-_TEXTS = ("japanese", "subject", "system")
+_TEXTS = ("japanese", "subject")
 _NEEDED = ("count", "subject", "system")
 _PARTS = re.compile(r"\w+")  # of a place such as [0].with.name
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -72,7 +82,11 @@ def _domain(key: str, name: Node, block: Node) -> Domain:
     domain = known or Domain(key, 0, "", "", _PROBLEMS, _ANSWERS)
     for field, (_, value) in pairs.items():
         where = f"domains.{key}.{field}"
-        if field in _TEXTS:
+        if field == "system" and value.is_list:
+            domain = replace(domain, texts=_texts(where, value))
+        elif field == "system":
+            domain = replace(domain, system=_text(where, value), texts=())
+        elif field in _TEXTS:
             text: Any = {field: _text(where, value)}
             domain = replace(domain, **text)
         elif field == "count":
@@ -88,6 +102,33 @@ def _text(where: str, value: Node) -> str:
     if not value.is_text or not value.text.strip():
         raise value.at(BadInput(f"{where} is {value.said}; give a text"))
     return value.text
+
+
+def _texts(where: str, block: Node) -> tuple[SystemText, ...]:
+    """Several system texts: each a text, or its fields."""
+    found = []
+    for number, item in enumerate(block.items()):
+        place = f"{where}[{number}]"
+        if not item.is_mapping:
+            found.append(SystemText(_text(place, item)))
+            continue
+        pairs = item.pairs()
+        for name, (at, _) in pairs.items():
+            if name not in TEXT_FIELDS:
+                raise unknown(place, at, TEXT_FIELDS)
+        if TEXT not in pairs:
+            raise item.at(BadInput(f"{place} has no {TEXT}; give the text"))
+        given: dict[str, Any] = {
+            name: value.value() if name == "weight" else _text(f"{place}.{name}", value)
+            for name, (_, value) in pairs.items()
+        }
+        try:
+            found.append(SystemText(given.pop(TEXT), **given))
+        except BadInput as error:
+            raise item.at(error) from error
+    if not found:
+        raise block.at(BadInput(f"{where} is empty; give a text, or several"))
+    return tuple(found)
 
 
 def _count(where: str, value: Node) -> int:

@@ -14,7 +14,6 @@ from magpie_hf.limits import (
     check_auto_extend,
     check_first_token,
     check_k,
-    check_languages,
     check_min_yield,
     check_near,
     check_pairs,
@@ -27,6 +26,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import parse_chat_options
 from magpie_hf.problems.benchmarks.names import benchmarks_of, known_sets_of
 from magpie_hf.problems.heldout import HeldOut
+from magpie_hf.problems.system_texts import languages_of
 
 _STEPS = ("instruction_", "candidate_", "")
 _VALUES = ("temperature", "top_p", "min_p", "max_tokens")
@@ -81,7 +81,7 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "scale": lambda scale: scaled(DOMAINS["algebra"], scale),
     "k": check_k,
     "sft": check_sft,
-    "languages": lambda text: check_languages(_parts(text)),
+    "languages": languages_of,
     "near": check_near,
     "decontaminate": _benchmarks,
     "known_set": known_sets_of,

@@ -11,7 +11,7 @@ NOT_FROM_THE_HUB = ("run", "publish")
 # By group, the keys: each is the option of that name, or stands for the one behind "=". A new option needs a
 # word here and nothing else.
 GROUPS: dict[str, str] = {
-    "model": "name=model revision chat_option steer dtype max_model_len engine_args engine_arg",
+    "model": "name=model revision chat_option steer topics dtype max_model_len engine_args engine_arg",
     "solver": "name=solver",
     "problems": (
         "dataset=problems column=problem_column answer=answer_column domain=domain_column"

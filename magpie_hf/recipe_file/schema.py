@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from magpie_hf import named
-from magpie_hf.recipe_file.blocks import FIELDS, STEPS_OF, VALUES
+from magpie_hf.recipe_file.blocks import FIELDS, STEPS_OF, TEXT, TEXT_FIELDS, VALUES
 from magpie_hf.recipe_file.kinds import Kind, kind_of
 from magpie_hf.recipe_file.places import GROUPS, NAMED, keys_of
 from magpie_hf.stages import step
@@ -72,9 +72,17 @@ def _type(kind: Kind) -> dict[str, Any]:
 
 
 def _domain() -> dict[str, Any]:
+    kinds = {
+        field: {**(_NUMBER if field == "weight" else {"type": "string"}), "description": what}
+        for field, what in TEXT_FIELDS.items()
+    }
+    text = {**_object(kinds), "required": [TEXT]}
     values = {name: _WHOLE if name in ("top_k", "max_tokens") else _NUMBER for name in VALUES}
     types: dict[str, Any] = {
         **{field: {"type": "string"} for field in FIELDS},
+        "system": {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [{"type": "string"}, text]}}]
+        },
         "count": _WHOLE,
         "first_token": {"type": ["number", "null"]},
         **{step: _object(values) for step in STEPS_OF},

@@ -8,27 +8,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from typing import Any
 
 import yaml
 
 from magpie_hf.domains import Domain
-from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.named import is_named
 from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark
 from magpie_hf.problems.own.own import OwnProblems
+from magpie_hf.problems.system_texts import ENGLISH, SystemText
 from magpie_hf.recipe import Recipe
-from magpie_hf.recipe_file.blocks import STEPS_OF, VALUES
+from magpie_hf.recipe_file.blocks import STEPS_OF, TEXT, VALUES
 from magpie_hf.recipe_file.places import GROUPS, keys_of
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.scorers.reward import RewardModel
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import use_of
+from magpie_hf.stages.solving import instruction_of
 from magpie_hf.stages.step import Step
 from magpie_hf.stages.verify import Verify
 from magpie_hf.text.columns import wrapped
@@ -139,7 +140,7 @@ def beyond(recipe: Recipe) -> str | None:
             return tr("{use}, which no recipe can name", use=use)
         if use_of(thing) and not _is_plain(_with(thing, recipe)):
             return tr("the fields of {use}", use=use_of(thing))
-    if recipe.instruction != SOLVING_INSTRUCTION or recipe.verify != Verify():
+    if recipe.instruction != instruction_of(recipe.domains) or recipe.verify != Verify():
         return tr("its instruction or comparison of answers")
     alike = all(engine.model.max_length == model.max_length for engine in chatting)
     for engine in (*chatting, *rating):
@@ -285,10 +286,16 @@ def _domain(domain: Domain) -> dict[str, Any]:
         **({"japanese": domain.japanese} if domain.japanese else {}),
         "count": domain.count,
         "subject": domain.subject,
-        "system": domain.system,
+        "system": list(map(_text, domain.texts)) if domain.texts else domain.system,
         "first_token": domain.first_token,
         **{step: _values(getattr(domain, step)) for step in STEPS_OF},
     }
+
+
+def _text(text: SystemText) -> dict[str, Any]:
+    """A text of several, without what has its default."""
+    given = {name: value for name, value in asdict(text).items() if value not in (None, 1.0, ENGLISH)}
+    return {TEXT: given.pop("system"), **given}
 
 
 def _values(sampling: Sampling) -> dict[str, Any]:

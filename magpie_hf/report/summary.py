@@ -5,11 +5,13 @@ Not here: its rows, and how a browser shows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from magpie_hf.card import card
+from magpie_hf.card.breadth import ACCEPTED, SAMPLED
+from magpie_hf.card.contents import Contents
 from magpie_hf.report.details import ROWS_A_BLOCK
 from magpie_hf.report.finding import own_columns
 from magpie_hf.report.listing import TEXTS_A_BLOCK, Listing
@@ -46,7 +48,7 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
         "reasons": reasons(contents),
         "charts": charts(contents),
         "speed": speed(source.folder),
-        "making": _making(provenance),
+        "making": [*breadth(contents), *_making(provenance)],
         "build": source.build,
         "marks": {name: asdict(one.mark) | asdict(one.labels) for name, one in source.marks.items()},
         "levels": LEVELS,
@@ -114,6 +116,26 @@ def _notes(source: Source, room: Room) -> list[str]:
         )
         notes.append(cut)
     return notes
+
+
+def breadth(contents: Contents) -> Iterator[dict[str, Any]]:
+    """Tables of what each topic yielded and of what embeddings cover, where there are any."""
+    topics = [
+        (domain, topic, *one.values(), f"{one[ACCEPTED] / one[SAMPLED]:.0%}")
+        for domain, samples in contents.samples.items()
+        for topic, one in samples.topics.items()
+    ]
+    if topics:
+        head = (tr("Domain"), tr("Topic"), tr("Samples"), tr("Accepted"), tr("Near-duplicates"), tr("Share"))
+        yield _table(tr("Topics"), head, topics)
+    covered = [
+        (domain, f"{one['problems']:,}", f"{one['distance']:.3f}", f"{one['vendi']:.1f}")
+        for domain, samples in contents.samples.items()
+        if "distance" in (one := samples.coverage)
+    ]
+    if covered:
+        names = (tr("Domain"), tr("Problems"), tr("Mean distance to the nearest"), tr("Vendi score"))
+        yield _table(tr("Coverage"), names, covered)
 
 
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ Not here: the rows.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from magpie_hf.store.records import (
     CALIBRATION,
     LOCK,
     RUN,
+    SAMPLES,
     SELECTED,
     UNREADABLE,
     read_record,
@@ -80,11 +82,28 @@ class SelectionStatus:
 
 
 @dataclass(frozen=True)
+class TopicStatus:
+    """One topic of a domain: its samples, and how many of them are accepted or near-duplicates."""
+
+    domain: str
+    topic: str
+    sampled: int
+    accepted: int
+    near_duplicates: int
+
+    def line(self) -> str:
+        counts = f"{self.accepted:,}/{self.sampled:,} ({self.accepted / self.sampled:.0%})"
+        repeated = tr("{share:.0%} near-duplicates", share=self.near_duplicates / self.sampled)
+        return f"{self.domain:<14} {'topic':<12} {counts:>15}  {repeated}  {self.topic}"
+
+
+@dataclass(frozen=True)
 class Status:
     """A build: its model, its seed, its selection and its stages.
 
     running: process and machine of the build that runs now, or None. finished: whether the last command
     ended with a finished build, or calibration, which is then the `purpose`; that of a build is "".
+    topics: of the build that was finished last; () without topics.
     """
 
     model: str
@@ -94,11 +113,13 @@ class Status:
     selection: tuple[SelectionStatus, ...]
     stages: tuple[StageStatus, ...]
     purpose: str = ""
+    topics: tuple[TopicStatus, ...] = ()
 
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=self.running) if self.running else state
         parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
+        parts += [topic.line() for topic in self.topics]
         said = {"model": self.model, "seed": self.seed, "state": state}
         if self.purpose == CALIBRATION:
             return [tr("calibration of {model}, seed {seed}, {state}", **said), *parts]
@@ -135,6 +156,7 @@ def status(folder: Path) -> Status:
             tuple(selection.values()),
             tuple(stages),
             purpose,
+            tuple(_topics(run / SAMPLES)) if (run / SAMPLES).is_file() else (),
         )
     except Torn:
         raise
@@ -146,6 +168,12 @@ def _selection(file: Path, domain: str, target: int) -> SelectionStatus:
     quotas: dict[str, dict[str, Any]] = read_record(file) if file.is_file() else {}
     quota = quotas.get(domain, {"filtered": 0, "accepted": 0, "reasons": {}})
     return SelectionStatus(domain, quota["accepted"], target, quota["filtered"], quota["reasons"])
+
+
+def _topics(file: Path) -> Iterator[TopicStatus]:
+    for domain, samples in read_record(file).items():
+        for topic, counts in samples.get("topics", {}).items():
+            yield TopicStatus(domain, topic, **counts)
 
 
 def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:

@@ -17,6 +17,7 @@ from magpie_hf.selection.rules import Rule
 from magpie_hf.stage import Stage, use_of
 from magpie_hf.stages.guard import own_in
 from magpie_hf.stages.step import ROLES, Step
+from magpie_hf.store.rows import NO_TOPIC
 
 Thing = TypeVar("Thing")
 # One pass per engine; a pass is a list of steps in order; the stages of a step run side by side.
@@ -25,7 +26,17 @@ Steps = list[list[Stage]]
 # The same by place; "" is one at which no stage of one's own can stand.
 Places = list[tuple[str, Engine | None, list[list[Stage]]]]
 # Names that folders and files of a run begin with.
-_TAKEN = ("selection", "seeds", "trial", "tool_trial", "absent", "not_asked", "neighbours", "dropped")
+_TAKEN = (
+    "selection",
+    "seeds",
+    "trial",
+    "tool_trial",
+    "absent",
+    NO_TOPIC,
+    "not_asked",
+    "neighbours",
+    "dropped",
+)
 _EXPORTS = ("train_", "test_", "as_")  # of the folders of splits, in which stale files are removed
 
 

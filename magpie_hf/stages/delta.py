@@ -24,6 +24,7 @@ from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 from magpie_hf.stages.opinions import is_confirmed
 from magpie_hf.stages.pair import CORRECTNESS, length_ratio
 from magpie_hf.stages.respond import recorded, response_of
+from magpie_hf.stages.solving import Instruction, solving_prompts
 
 BEST, SHORTEST = "best", "shortest"
 DELTA = "delta"  # the kind of pair
@@ -66,7 +67,7 @@ class Delta(Stage):
 
     engine: Engine
     sampling: Sampling
-    instruction: str = SOLVING_INSTRUCTION
+    instruction: Instruction = SOLVING_INSTRUCTION
     chosen: str = BEST
     min_majority_share: float = 0.5
     max_length_ratio: float = 4.0
@@ -95,13 +96,13 @@ class Delta(Stage):
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         asked = [row for row in rows if self._right(row)]
         chat = chat_of(self.engine.model)
-        note = chat.solving_note(self.instruction)
-        prompts = chat.closed_prompts(chat.solving_prompt(row["problem"], self.instruction) for row in asked)
+        prompts, notes = solving_prompts(chat, [row["problem"] for row in asked], self.instruction)
         sampling = replace(self.sampling, stop_token_ids=chat.end_ids, stop=chat.end_texts)
         seeds = [seed_of(row["seed"], self.name, 0) for row in asked]
         made = [dict.fromkeys(REJECTED) | {name: row[name] for name in PAIR} for row in rows]
         answered = [pair for row, pair in zip(rows, made, strict=True) if self._right(row)]
-        for pair, completion in zip(answered, self.engine.complete(prompts, sampling, seeds), strict=True):
+        completions = self.engine.complete(prompts, sampling, seeds)
+        for pair, note, completion in zip(answered, notes, completions, strict=True):
             pair["rejected_response"] = response_of(chat, note, completion)
         with ThreadPoolExecutor(self.processes) as pool:
             list(pool.map(self._take, asked, answered))

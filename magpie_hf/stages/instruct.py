@@ -18,11 +18,13 @@ from magpie_hf.errors import BadInput
 from magpie_hf.limits import check_first_token
 from magpie_hf.models.chat import Chat, chat_of
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.schema import INSTRUCTION
+from magpie_hf.problems.system_texts import SystemText, chosen
+from magpie_hf.schema import INSTRUCTION, TOPIC
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 
 # Joins the request key of a two-step sample: first key, length of the first token's text, second key
 _BETWEEN = "+"
+_ANY = (SystemText("any of several"),)  # in the place of texts, for the key of requests
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class Instruct(Stage):
     pre-query prefix and that token, samples the rest; `request` then names both. Where the template has a
     space before the user's text that is a part of the first token (`Chat.leaves_space`), a turn is always
     sampled so, its first token from those that begin with the space, which raw_instruction is without.
-    system: None steers nothing, as Magpie itself does. place: where the text stands, "user" for the beginning
-    of the user's turn; None for the template's own place.
+    system: None steers nothing, as Magpie itself does. texts: several in its place, of which the row's seed
+    chooses one; then there are the columns `topic` and `persona`, too. place: where the text stands, "user"
+    for the beginning of the user's turn; None for the template's own place.
 
     Raises BadInput for a first_token that is no temperature.
     """
@@ -51,6 +54,7 @@ class Instruct(Stage):
     sampling: Sampling
     first_token: float | None = field(default=None, metadata={"later": True})
     place: str | None = field(default=None, metadata={"later": True})
+    texts: tuple[SystemText, ...] = field(default=(), metadata={"later": True})
 
     def __post_init__(self) -> None:
         if self.first_token is not None:
@@ -58,16 +62,19 @@ class Instruct(Stage):
 
     @property
     def adds(self) -> Features:
-        return Features(INSTRUCTION)
+        return Features({**INSTRUCTION, **TOPIC} if self.texts else INSTRUCTION)
 
     @property
     def reuse_key(self) -> str:
-        same = identity(replace(self, sampling=replace(self.sampling, max_tokens=1)))
+        # Requests carry the text that they were made with, so other weights find them, too
+        same = identity(
+            replace(self, sampling=replace(self.sampling, max_tokens=1), texts=self.texts and _ANY)
+        )
         same["version"] = 1  # requests carry all that changed since
         return fingerprint(same)
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
-        lead = " " if chat_of(self.engine.model).leaves_space(self.system, self.place) else ""
+        lead = " " if self._spaced(chat_of(self.engine.model)) else ""
         columns = ("request", "raw_instruction", "raw_finish_reason", "raw_prompt_tokens", "raw_num_tokens")
         for request, *completion in zip(*(batch[column] for column in columns), strict=True):
             key, known = request, Completion(*completion)
@@ -82,31 +89,42 @@ class Instruct(Stage):
 
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
-        prompt = chat.pre_query_prefix(self.system, self.place)
-        spaced = chat.leaves_space(self.system, self.place)
+        spaced = self._spaced(chat)
+        texts = [chosen(self.texts, seed) for seed in batch["seed"]] if self.texts else None
+        systems = [self.system] * len(batch["seed"]) if texts is None else [text.system for text in texts]
+        prefixes = {one: chat.pre_query_prefix(one, self.place) for one in dict.fromkeys(systems)}
+        prompts = [prefixes[one] for one in systems]
         sampling = replace(self.sampling, stop_token_ids=chat.turn_end_ids, stop=chat.turn_end_texts)
         seeds = [seed_of(seed, self.name) for seed in batch["seed"]]
-        sampled_from = [prompt, replace(sampling, max_tokens=1)]
+        sampled_from = [replace(sampling, max_tokens=1)]
         if self.first_token is None and not spaced:
-            samples = self.engine.complete([prompt] * len(seeds), sampling, seeds)
+            samples = self.engine.complete(prompts, sampling, seeds)
         else:
             tokens = openers(chat, spaced) if self.first_token is not None else with_space(chat)
             first = self._first(tokens)
-            samples = self._in_two_steps(tokens, prompt, first, sampling, batch["seed"])
+            samples = self._in_two_steps(tokens, prompts, first, sampling, batch["seed"])
             sampled_from.append(first)
         # The id stands for all that determines the sample but its length bound, so that a higher bound keeps
         # the ids.
-        known_by = fingerprint(self.engine, *sampled_from)
+        known_by = {
+            system: fingerprint(self.engine, prefix, *sampled_from) for system, prefix in prefixes.items()
+        }
         return {
             "id": [
-                f"{d}-{fingerprint(known_by, s)}" for d, s in zip(batch["domain"], batch["seed"], strict=True)
+                f"{domain}-{fingerprint(known_by[system], seed)}"
+                for domain, system, seed in zip(batch["domain"], systems, batch["seed"], strict=True)
             ],
             "raw_instruction": [sample.text.removeprefix(" " if spaced else "") for sample in samples],
             "raw_finish_reason": [sample.finish_reason for sample in samples],
             "raw_prompt_tokens": [sample.prompt_tokens for sample in samples],
             "raw_num_tokens": [sample.num_tokens for sample in samples],
             "request": [sample.request for sample in samples],
+            **({column: [getattr(text, column) for text in texts] for column in TOPIC} if texts else {}),
         }
+
+    def _spaced(self, chat: Chat) -> bool:
+        """Whether a template's space is left to the first token, which no text in front of it changes."""
+        return chat.leaves_space(self.texts[0].system if self.texts else self.system, self.place)
 
     def _first(self, tokens: Mapping[str, int]) -> Sampling:
         """The sampling of the first token: from these only, and at its own temperature where it has one."""
@@ -116,7 +134,7 @@ class Instruct(Stage):
     def _in_two_steps(
         self,
         tokens: Mapping[str, int],
-        prompt: Sequence[int],
+        prompts: Sequence[Sequence[int]],
         first: Sampling,
         sampling: Sampling,
         seeds: Sequence[int],
@@ -127,12 +145,10 @@ class Instruct(Stage):
                 f"max_tokens is {sampling.max_tokens}, and the first token is sampled on its own; give at"
                 " least 2"
             )
-        first_tokens = self.engine.complete(
-            [prompt] * len(seeds), first, [seed_of(seed, "first_token") for seed in seeds]
-        )
+        first_tokens = self.engine.complete(prompts, first, [seed_of(seed, "first_token") for seed in seeds])
         opened = [row for row, one in enumerate(first_tokens) if one.text in tokens]
         rests = self.engine.complete(
-            [[*prompt, tokens[first_tokens[row].text]] for row in opened],
+            [[*prompts[row], tokens[first_tokens[row].text]] for row in opened],
             replace(sampling, max_tokens=sampling.max_tokens - 1),
             [seed_of(seeds[row], self.name) for row in opened],
         )

@@ -20,6 +20,7 @@ from magpie_hf.stages.objections import Objections
 from magpie_hf.stages.pair import CORRECTNESS, no_pair
 from magpie_hf.stages.program import RunPrograms, WritePrograms
 from magpie_hf.stages.second_opinion import AGREES, DIFFERS, SecondOpinion
+from magpie_hf.stages.solving import Instruction
 
 CHECKER, PROGRAM, OBJECTIONS = "checker", "program", "objections"
 UNCONFIRMED = "unconfirmed"  # why a problem has no pair
@@ -27,7 +28,7 @@ UNCONFIRMED = "unconfirmed"  # why a problem has no pair
 
 def opinion_stages(
     domain: Domain,
-    instruction: str,
+    instruction: Instruction,
     limits: Limits,
     checker: Engine | None = None,
     programmer: Engine | None = None,

@@ -18,6 +18,7 @@ from magpie_hf.models.chat import SOLVING_INSTRUCTION, Chat, Response, chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import RESPONSE
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
+from magpie_hf.stages.solving import Instruction, solving_prompts
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Respond(Stage):
     column: str
     sampling: Sampling
     k: int = 1
-    instruction: str = SOLVING_INSTRUCTION
+    instruction: Instruction = SOLVING_INSTRUCTION
     auto_extend: int = 0
 
     @property
@@ -66,18 +67,16 @@ class Respond(Stage):
     def run(self, batch: Batch) -> Batch:
         chat = chat_of(self.engine.model)
         sampling = replace(self.sampling, stop_token_ids=chat.end_ids, stop=chat.end_texts)
-        prompts = chat.closed_prompts(
-            chat.solving_prompt(problem, self.instruction) for problem in batch["problem"]
-        )
+        prompts, told = solving_prompts(chat, batch["problem"], self.instruction)
         # Adjacent candidates share the prefix of their prompt
         asked = [prompt for prompt in prompts for _ in range(self.k)]
         seeds = [
             seed_of(seed, self.column, candidate) for seed in batch["seed"] for candidate in range(self.k)
         ]
-        note = chat.solving_note(self.instruction)
+        notes = [note for note in told for _ in range(self.k)]
         with spanning():
             completions = self.engine.complete(asked, sampling, seeds)
-            read = [response_of(chat, note, completion) for completion in completions]
+            read = [response_of(chat, *one) for one in zip(notes, completions, strict=True)]
             for _ in range(self.auto_extend):
                 longer = [
                     at
@@ -89,7 +88,7 @@ class Respond(Stage):
                     [asked[at] for at in longer], sampling, [seeds[at] for at in longer]
                 )
                 for at, completion in zip(longer, extended, strict=True):
-                    completions[at], read[at] = completion, response_of(chat, note, completion)
+                    completions[at], read[at] = completion, response_of(chat, notes[at], completion)
         return {self.column: [read[row * self.k : (row + 1) * self.k] for row in range(len(prompts))]}
 
     def _ran_out(self, completion: Completion, max_tokens: int) -> bool:

@@ -21,6 +21,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import SECOND_OPINION
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 from magpie_hf.stages.respond import recorded, response_of
+from magpie_hf.stages.solving import Instruction, solving_prompts
 
 AGREES, DIFFERS, NONE = "agrees", "differs", "none"
 Response = dict[str, Any]
@@ -43,7 +44,7 @@ class SecondOpinion(Stage):
     engine: Engine
     cold: Sampling
     warm: Sampling
-    instruction: str = SOLVING_INSTRUCTION
+    instruction: Instruction = SOLVING_INSTRUCTION
     limits: Limits = field(default_factory=Limits)
     processes: int = field(default=PROCESSES, compare=False)
 
@@ -74,13 +75,13 @@ class SecondOpinion(Stage):
     def _ask(self, batch: Batch, given: dict[int, list[Response]], asked: Sequence[tuple[str, int]]) -> None:
         """Adds the answers of these steps to each problem's own."""
         chat = chat_of(self.engine.model)
-        note = chat.solving_note(self.instruction)
         problems = [batch["problem"][place] for place in given]
-        prompts = chat.closed_prompts(chat.solving_prompt(problem, self.instruction) for problem in problems)
+        prompts, notes = solving_prompts(chat, problems, self.instruction)
         for step, number in asked:
             sampling = replace(getattr(self, step), stop_token_ids=chat.end_ids, stop=chat.end_texts)
             seeds = [seed_of(batch["seed"][place], self.name, number) for place in given]
-            for place, completion in zip(given, self.engine.complete(prompts, sampling, seeds), strict=True):
+            completions = self.engine.complete(prompts, sampling, seeds)
+            for place, note, completion in zip(given, notes, completions, strict=True):
                 given[place].append(response_of(chat, note, completion))
 
     def _compared(

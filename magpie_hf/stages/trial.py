@@ -15,6 +15,7 @@ from magpie_hf.engines.base import Engine
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
+from magpie_hf.stages.solving import Instruction, solving_prompts
 from magpie_hf.store.rows import Rows, seed_rows
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import harmless
@@ -41,7 +42,7 @@ class Trial(Stage):
 
     engine: Engine
     sampling: Sampling
-    instruction: str
+    instruction: Instruction
     most: int = field(default=MOST_TOKENS, compare=False)  # another bound asks for no other trial
 
     @property
@@ -60,12 +61,10 @@ class Trial(Stage):
         sampling = replace(
             self.sampling, max_tokens=self.most, stop_token_ids=chat.end_ids, stop=chat.end_texts
         )
-        prompts = chat.closed_prompts(
-            chat.solving_prompt(PROBLEMS[index], self.instruction) for index in batch["index"]
-        )
+        prompts, _ = solving_prompts(chat, [PROBLEMS[index] for index in batch["index"]], self.instruction)
         seeds = [seed_of(seed, _COLUMN) for seed in batch["seed"]]
         read = []
-        for completion in self.engine.complete(list(prompts), sampling, seeds):
+        for completion in self.engine.complete(prompts, sampling, seeds):
             marks = chat.thinking.marks_in(completion.text.strip())
             opening, closing = map(_in_one_line, marks) if marks else (None, None)
             stopped = completion.finish_reason == "stop"

@@ -21,6 +21,7 @@ from magpie_hf.text.language import tr
 RUN = "run"
 RECORD = "build.json"
 SELECTED = "selection.json"
+SAMPLES = "samples.json"
 PROVENANCE = "provenance.json"
 STAGE = "stage.json"
 CHECKSUM = "checksum"

@@ -21,12 +21,13 @@ import xxhash
 from datasets import Dataset, Features
 from datasets.table import MemoryMappedTable, concat_tables
 
-from magpie_hf.schema import COLD, KNOWN_KEY, KNOWN_NEIGHBOURS, NEAREST, NEAREST_KEY, OPTIONAL, SEED
+from magpie_hf.schema import COLD, KNOWN_KEY, KNOWN_NEIGHBOURS, NEAREST, NEAREST_KEY, OPTIONAL, SEED, TOPIC
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, seed_of
 from magpie_hf.store.splits import BATCH_ROWS, read
 
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow stream
 _SEAL = b"xxh3_64\0"  # stands behind that end, before eight bytes of checksum; readers of Arrow stop earlier
+NO_TOPIC = "no_topic"  # the key of `schema.TOPIC` in rows of a build without topics
 _WHOLE: dict[Path, tuple[int, ...]] = {}  # files that this process checked, and their state then
 
 
@@ -257,7 +258,7 @@ def seed_rows(domain: str, seed: int, start: int, stop: int) -> Rows:
 def absent(count: int) -> dict[str, Made]:
     """The columns of optional stages, null in so many rows."""
     made: dict[str, Made] = {}
-    in_memory_alone = {NEAREST_KEY: NEAREST, KNOWN_KEY: KNOWN_NEIGHBOURS}
+    in_memory_alone = {NEAREST_KEY: NEAREST, KNOWN_KEY: KNOWN_NEIGHBOURS, NO_TOPIC: TOPIC}
     for key, columns in {"absent": OPTIONAL, "not_asked": COLD, **in_memory_alone}.items():
         nulls = {column: [None] * count for column in columns}
         made |= dict.fromkeys(columns, in_memory(key, Features(columns), nulls))

@@ -27,7 +27,6 @@ from magpie_hf.limits import (
     check_chosen,
     check_first_token,
     check_k,
-    check_languages,
     check_min_yield,
     check_near,
     check_pairs,
@@ -47,6 +46,7 @@ from magpie_hf.models.switches import (
     switches_of,
     with_chat_options,
 )
+from magpie_hf.problems.system_texts import languages_of
 from magpie_hf.text.language import tr
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     for domain in domains:
         if domain.first_token is not None:
             check_first_token(domain.first_token)
-    check_languages(_languages(options))
+    languages_of(options.languages)
     check_near(options.near)
     check_min_yield(options.min_yield)
     check_k(options.k)
@@ -280,6 +280,7 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
     from magpie_hf.scorers.judge import Judge
     from magpie_hf.scorers.reward import RewardModel
     from magpie_hf.stages.pair import Pair
+    from magpie_hf.stages.solving import instruction_of
 
     models = _models(options)
     domains = solver_sampling(domains, models["solver"])
@@ -312,7 +313,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         options.k,
         options.seed,
         tagger=engines.get("tagger"),
-        languages=_languages(options),
+        languages=languages_of(options.languages)[0],
+        instruction=instruction_of(domains),
         benchmarks=benchmarks,
         not_checked=not_checked,
         embedder=engines.get("embedder"),
@@ -338,10 +340,6 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         tir=options.tir or 0,
         known=known_sets,
     )
-
-
-def _languages(options: argparse.Namespace) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(code.strip() for code in options.languages.split(",")))
 
 
 def _models(options: argparse.Namespace) -> dict[str, Model]:

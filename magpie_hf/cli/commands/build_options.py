@@ -89,6 +89,14 @@ def add_options(build: argparse.ArgumentParser) -> None:
         ),
     )
     what.add_argument(
+        "--topics",
+        metavar="FILE",
+        help=(
+            "YAML file of topics for each domain; each problem is asked for with one of them, by its seed "
+            "(columns topic and persona)"
+        ),
+    )
+    what.add_argument(
         "--domains", default=",".join(DOMAINS), help="comma-separated domains (default: all six: %(default)s)"
     )
     what.add_argument(
@@ -144,9 +152,14 @@ def add_options(build: argparse.ArgumentParser) -> None:
         help="what to do with samples that the tagger calls unsolvable (default: drop)",
     )
     good.add_argument(
+        "--language",
         "--languages",
+        dest="languages",
         default=",".join(LANGUAGES),
-        help="accepted languages: comma-separated ISO 639-1 codes (default: %(default)s)",
+        help=(
+            "languages that problems may be in: comma-separated ISO 639-1 codes; the first of en and ja is "
+            "asked for, or both with shares, as in en:0.7,ja:0.3 (default: %(default)s)"
+        ),
     )
     good.add_argument(
         "--near",

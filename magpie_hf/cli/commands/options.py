@@ -10,11 +10,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magpie_hf.cli.commands.own_problems import own_domains, own_of, with_defaults
-from magpie_hf.domains import DOMAINS, MOST_ROWS, STEPS, Domain, scaled, select, with_sampling
+from magpie_hf.domains import (
+    DOMAINS,
+    MOST_ROWS,
+    STEPS,
+    Domain,
+    Topic,
+    in_languages,
+    scaled,
+    select,
+    with_sampling,
+    with_topics,
+)
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import LICENCE
 from magpie_hf.models.generation import OF_OPTION
 from magpie_hf.models.known import ARMORM, DEFAULT_REWARD_MODEL
+from magpie_hf.problems.system_texts import languages_of, shares
 from magpie_hf.recipe_file.kinds import Number
 
 if TYPE_CHECKING:
@@ -274,7 +286,46 @@ def domains(options: argparse.Namespace) -> tuple[Domain, ...]:
             domain = domain.with_origins(step, dict.fromkeys(given, OF_OPTION))
             domain = domain.with_step(step, replace(getattr(domain, step), **given))
         chosen.append(domain)
-    return tuple(chosen)
+    return _asking(options, chosen)
+
+
+def _asking(options: argparse.Namespace, domains: list[Domain]) -> tuple[Domain, ...]:
+    """The domains with texts in the languages that the options ask for, and about their topics."""
+    _, weights = languages_of(options.languages)
+    topics: dict[str, tuple[Topic, ...]] = {}
+    given = options.problems is not None
+    if options.topics is not None and given:
+        raise BadInput("--topics is for sampled problems, and --problems gives them; leave out one of them")
+    if shares(options.languages):
+        if given:
+            raise BadInput(
+                "--problems gives all problems, so --language has no shares; name the languages alone"
+            )
+        if written := [domain.key for domain in domains if domain.texts]:
+            raise BadInput(
+                f"{written[0]} has several texts in its recipe, with weights of their own; name the languages"
+                " of --language alone"
+            )
+    if options.topics is not None:
+        from magpie_hf.recipe_file.topics import read_topics
+
+        known = {**DOMAINS, **options.blocks.get("domains", {})}
+        topics = read_topics(options.topics, known)
+        if all(domain.key not in topics for domain in domains):
+            raise BadInput(
+                f"{options.topics} has no topics of {domains[0].key}; give --topics a file that has"
+            )
+    made = []
+    for domain in domains:
+        ours = domain.key in DOMAINS and domain.system == DOMAINS[domain.key].system
+        if ours and not (weights or given or domain.texts):
+            raise BadInput(
+                f"{domain.key} has no text that asks in {options.languages}; name en or ja in --language,"
+                " too, or give the domain a text of your own in a recipe file"
+            )
+        domain = in_languages(domain, weights) if weights else domain
+        made.append(with_topics(domain, topics[domain.key]) if domain.key in topics else domain)
+    return tuple(made)
 
 
 def _given(

@@ -16,7 +16,7 @@ from typing import Any
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.errors import BadInput
 from magpie_hf.run.pace import Pace, pace
-from magpie_hf.run.status import SelectionStatus, StageStatus, Status, status
+from magpie_hf.run.status import SelectionStatus, StageStatus, Status, TopicStatus, status
 from magpie_hf.text.language import tr
 from magpie_hf.text.terminal import console, is_terminal, print_table
 
@@ -70,6 +70,9 @@ def _print(found: Status, speed: Pace | None) -> None:
     to.print(found.lines()[0], style="bold")
     head = (tr("domain"), tr("stage"), tr("rows"), tr("tokens"), tr("seconds"), tr("kept"), tr("reasons"))
     print_table(to, head, [*map(_selection, found.selection), *map(_stage, found.stages)], right=(2, 3, 4, 5))
+    if found.topics:
+        names = (tr("domain"), tr("topic"), tr("samples"), tr("accepted"), tr("near-duplicates"), tr("share"))
+        print_table(to, names, [*map(_topic, found.topics)], right=(2, 3, 4, 5))
     if speed:
         to.print(_said(speed))
 
@@ -96,6 +99,12 @@ def _stage(stage: StageStatus) -> tuple[str, ...]:
     kept = f"{stage.requests_under_way:,}" if stage.requests_under_way else ""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in stage.reasons.items())
     return stage.domain, stage.label, rows, f"{stage.tokens:,}", f"{stage.seconds:,.1f}", kept, reasons
+
+
+def _topic(one: TopicStatus) -> tuple[str, ...]:
+    share = f"{one.accepted / one.sampled:.0%}"
+    counts = (f"{count:,}" for count in (one.sampled, one.accepted, one.near_duplicates))
+    return one.domain, one.topic, *counts, share
 
 
 def _said(speed: Pace) -> str:

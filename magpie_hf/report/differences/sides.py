@@ -13,13 +13,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from magpie_hf.dataset.folder import SAMPLES, Folder
+from magpie_hf.dataset.folder import Folder
 from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub.builds import Build, Unreadable, builds_in
 from magpie_hf.hub.remote import KIND, Say, check_names
 from magpie_hf.hub.retry import one_line, refusal, retried
 from magpie_hf.store.manifest import MANIFEST, sum_of
-from magpie_hf.store.records import PROVENANCE, RUN, read_record, record_of
+from magpie_hf.store.records import PROVENANCE, RUN, SAMPLES, read_record, record_of
 from magpie_hf.store.splits import ParquetSplit
 from magpie_hf.text.language import tr
 

@@ -17,6 +17,7 @@ from magpie_hf.schema import (
     OPINIONS,
     PUBLISHED,
     REJECTED,
+    TOPIC,
     WITH_DELTA,
     WITH_REFERENCE,
     Side,
@@ -46,6 +47,7 @@ class Export(ABC):
         also has a reference answer take the place of the majority's.
     opinions: which columns of `schema.OPINIONS` follow.
     delta: whether a smaller model's answers are rejected ones, and the columns of `schema.WITH_DELTA` follow.
+    topics: whether those of `schema.TOPIC` follow.
     """
 
     COLUMNS: ClassVar[Features]
@@ -58,6 +60,7 @@ class Export(ABC):
     reference = ""
     opinions: tuple[str, ...] = ()
     delta = False
+    topics = False
     shows_references: ClassVar[bool] = True
 
     @property
@@ -66,7 +69,7 @@ class Export(ABC):
         referred = WITH_REFERENCE if self.reference and self.shows_references else {}
         own = {column: json.loads(kind) for column, kind, _ in self.own}
         return Features(
-            {**self.COLUMNS, **referred, **self._rejected, **self._opinions, **Features.from_dict(own)}
+            {**self.COLUMNS, **referred, **self._rejected, **self._more, **Features.from_dict(own)}
         )
 
     @property
@@ -78,7 +81,7 @@ class Export(ABC):
             *self.READS,
             *referred,
             *rejected,
-            *self._opinions,
+            *self._more,
             *(column for column, _, given in self.own if given),
         )
 
@@ -87,8 +90,10 @@ class Export(ABC):
         return WITH_DELTA.get(self.config, WITH_DELTA["texts"]) if self.delta else {}
 
     @property
-    def _opinions(self) -> Row:
-        return {name: kind for of in self.opinions for name, kind in OPINIONS[of].items()}
+    def _more(self) -> Row:
+        """The columns that follow as they stand in the rows."""
+        opinions = {name: kind for of in self.opinions for name, kind in OPINIONS[of].items()}
+        return {**(TOPIC if self.topics else {}), **opinions}
 
     @property
     def by_reference(self) -> bool:
@@ -112,9 +117,9 @@ class Export(ABC):
     def __call__(self, batch: Batch) -> Batch:
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         published = [
-            {**made, **opinions, **{column: row[column] if given else None for column, _, given in self.own}}
+            {**made, **more, **{column: row[column] if given else None for column, _, given in self.own}}
             for row in filter(self.takes, rows)
-            for opinions in [{column: row[column] for column in self._opinions}]
+            for more in [{column: row[column] for column in self._more}]
             for made in self.rows(row)
         ]
         return {column: [row[column] for row in published] for column in self.features}

@@ -61,6 +61,7 @@ class ExportCandidates(Divided):
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
     delta: bool = field(default=False, metadata={"later": True})
+    topics: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:

@@ -19,6 +19,7 @@ from magpie_hf.schema import (
 )
 from magpie_hf.stages.exports.base import Divided, Row
 from magpie_hf.stages.opinions import is_confirmed
+from magpie_hf.stages.solving import Instruction, instruction_for
 from magpie_hf.stages.step import OwnColumn
 
 
@@ -54,12 +55,13 @@ class ExportRL(Divided):
     suffix: ClassVar[str] = RL_SUFFIX
 
     min_majority_share: float
-    instruction: str = SOLVING_INSTRUCTION
+    instruction: Instruction = SOLVING_INSTRUCTION
     moved: bool = False
     first: int = 0
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
+    topics: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -83,10 +85,11 @@ class ExportRL(Divided):
         if not fits:
             return []
         gold = braced(answer)
+        told = instruction_for(row["problem"], self.instruction)
         published = {
             "id": row["id"],
             "problem": row["problem"],
-            "prompt": [{"role": "user", "content": f"{row['problem']}\n\n{self.instruction}"}],
+            "prompt": [{"role": "user", "content": f"{row['problem']}\n\n{told}"}],
             "solution": f"$\\boxed{{{gold}}}$",
             "data_source": f"magpie_hf/{self.domain}",
             "ability": "math",

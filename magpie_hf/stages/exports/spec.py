@@ -14,6 +14,7 @@ from magpie_hf.stages.exports.candidates import ExportCandidates
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.texts import ExportText
 from magpie_hf.stages.exports.tir import ExportTIR
+from magpie_hf.stages.solving import instruction_from
 
 
 def spec_of(export: Export) -> dict[str, Any]:
@@ -29,6 +30,8 @@ def export_of(spec: dict[str, Any]) -> Export:
     own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
     fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
     fields["opinions"] = tuple(spec.get("opinions", ()))
+    if "instruction" in fields:
+        fields["instruction"] = instruction_from(fields["instruction"])
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)

@@ -69,6 +69,7 @@ class ExportText(Divided):
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
     delta: bool = field(default=False, metadata={"later": True})
+    topics: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:

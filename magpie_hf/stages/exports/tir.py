@@ -47,6 +47,7 @@ class ExportTIR(Divided):
     reference: str = field(default="", metadata={"later": True})
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
+    topics: bool = field(default=False, metadata={"later": True})
 
     @property
     def config(self) -> str:
