@@ -51,9 +51,9 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "calibration", "checker", "data", "domains", "embedder", "examples", "provenance", "generator",
-    "languages", "licence", "metadata", "models", "own", "plots", "problems", "programmer", "reader",
-    "rejecter", "repo", "reviewed", "scorer", "shown_splits", "solver", "tables", "tagger", "thinking",
-    "title", "unfinished", "uses", "words", "words_place",
+    "languages", "licence", "metadata", "models", "own", "passer", "plots", "problems", "programmer",
+    "reader", "rejecter", "repo", "reviewed", "scorer", "shown_splits", "solver", "tables", "tagger",
+    "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -200,7 +200,8 @@ def _variables(
     build; reviewed: how many rows people read, how many of these are good, the bounds of that share (95 %,
     as percentages), and whether they are enough to state it, or none; calibration: the numbers of
     `calibration.record.Summary.to_card`, or none; models: of the provenance, with licences; generator,
-    solver, tagger, embedder, reader, checker, programmer, rejecter: the model of each step, or none; scorer:
+    solver, tagger, embedder, reader, checker, programmer, rejecter, passer: the model of each step, or none;
+    scorer:
     its title, and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
     configuration of each kind; uses: for "sft", "prefs" and "rl" a configuration and its splits to train and
     to test with, or none; thinking: whether a text holds thinking;
@@ -241,6 +242,7 @@ def _variables(
         "checker": by_step.get("checks"),
         "programmer": by_step.get("programs"),
         "rejecter": by_step.get("rejected"),
+        "passer": by_step.get("passes"),
         "reader": by_step.get("comparisons"),
         "scorer": provenance["scorer"],
         "data": {config: list(splits) for config, splits in contents.configs.items()},

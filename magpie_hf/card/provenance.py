@@ -106,6 +106,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             **({"delta": recipe.chosen} if recipe.rejecter else {}),
         },
         "rl_majority_share": recipe.rl_majority_share,
+        **({"pass_rates": _passes(recipe)} if recipe.pass_model else {}),
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
         "recipe": said_of(recipe),
         "versions": {"python": platform.python_version(), **_versions()},
@@ -199,6 +200,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "programs": recipe.programmer,
         "rejected": recipe.rejecter,
         "looks": recipe.looker,
+        "passes": recipe.pass_model,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}
@@ -229,6 +231,16 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
     return {
         name: getattr(sampling, name)
         for name in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty")
+    }
+
+
+def _passes(recipe: Recipe) -> dict[str, Any]:
+    """How often the model answers that measures pass rates, and the bounds of these; None for no bound."""
+    return {
+        "votes": recipe.pass_votes,
+        "band": recipe.acceptance.pass_rate,
+        "rl_band": recipe.rl_pass_rate,
+        "easy_share": recipe.easy_share,
     }
 
 

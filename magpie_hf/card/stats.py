@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from magpie_hf.card.passes import Passes
 from magpie_hf.domains import Domain
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS, WITH_REFERENCE
 from magpie_hf.stages.delta import DELTA
@@ -216,14 +217,16 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Tally:
-    """All numbers of one domain."""
+    """All numbers of one domain. passes: None where no model measures pass rates."""
 
     funnel: Funnel
     answers: Answers
     pairs: Pairs
+    passes: Passes | None = None
 
     def lines(self) -> list[str]:
-        return [self.funnel.line(), self.answers.line(), self.pairs.line()]
+        parts = (self.funnel, self.answers, self.passes, self.pairs)
+        return [part.line() for part in parts if part is not None]
 
 
 @dataclass(frozen=True)
@@ -297,7 +300,7 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
     """The numbers of each domain, counted in the published rows; those of its samples are given."""
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
-        optional = (*WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens")
+        optional = (*WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens", "pass_rate")
         more = tuple(column for column in optional if column in split.features)
         for row in rows_of(split, (*COUNTED, *more)):
             counts[row["domain"]].add(row)
@@ -317,6 +320,7 @@ class _Counts:
         self.of: dict[str, Counter[str]] = defaultdict(Counter)
         self.majority_shares: list[float] = []
         self.score_gaps: dict[str, list[float]] = defaultdict(list)
+        self.pass_rates: list[float] | None = None
         self.problems = self.candidates = self.majorities = self.unknown = self.longer = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -338,6 +342,9 @@ class _Counts:
         for who, column in VERDICTS.items():
             if row.get(column) is not None:
                 self.of[who][row[column]] += 1
+        if "pass_rate" in row:
+            self.pass_rates = self.pass_rates or []
+            self.pass_rates += [row["pass_rate"]] if row["pass_rate"] is not None else []
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
         elif row["pair_kind"] == DELTA:
@@ -393,7 +400,9 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
         of.get("lost", {}),
         of.get("delta", {}),
     )
-    return Tally(funnel, answers, pairs)
+    rates = counts.pass_rates
+    passes = None if rates is None else Passes.of(rates, counts.problems, samples.dropped)
+    return Tally(funnel, answers, pairs, passes)
 
 
 def samples_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Samples:

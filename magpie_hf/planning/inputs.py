@@ -58,7 +58,7 @@ from magpie_hf.text.language import tr
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
 # Stages that ask other models about the answers, or for others.
-OPINIONS = ("objections", "second_opinion", "write_programs", "delta")
+OPINIONS = ("objections", "second_opinion", "write_programs", "pass_rate", "delta")
 ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 # Options on which lengths and yields depend.
 _DECIDING = (
@@ -134,14 +134,15 @@ class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
 
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder, checker,
-    program, rejected);
+    program, rejected, pass);
     k: candidates a problem; whole: whether the scorer reads the thinking, too; test_share: share of the test
     splits, from 0 to 1; rl: whether RL problems are exported; sft, auto_extend, keep_minority: as in a
     Recipe; reasoning: whether the solver is a reasoning model; unread: why its files could not be read, ""
     where they were; context: tokens of the solver's own context, 0 where it is not known; chat: the settings
     of each role's chat template, as far as it is at hand; steer: as in a Recipe; place: where a domain's text
     goes, "" where that is not known; revisions: of the models whose revision is given; given: whether the
-    problems are given, and not sampled; objections: as in a Recipe.
+    problems are given, and not sampled; objections, pass_votes: as in a Recipe; band: whether samples are
+    answered before they are accepted, as a band bounds their pass rates.
     """
 
     domains: tuple[Domain, ...]
@@ -164,6 +165,8 @@ class Outline:
     revisions: Mapping[str, str] = field(default_factory=dict)
     given: bool = False
     objections: bool = False
+    pass_votes: int = 8
+    band: bool = False
 
     @property
     def sampling(self) -> list[Sampled]:
@@ -220,7 +223,7 @@ class Outline:
         if self.objections:
             roles["objections"] = self.looker
         roles |= {"second_opinion": "checker", "write_programs": "program"}
-        roles["delta"] = "rejected"
+        roles |= {"pass_rate": "pass", "delta": "rejected"}
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
@@ -232,6 +235,7 @@ class Outline:
             "objections": LOOKS,
             "second_opinion": MOST_OPINIONS,
             "write_programs": PROGRAMS,
+            "pass_rate": self.pass_votes,
         }
         return each.get(stage, 1)
 
@@ -315,6 +319,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         revisions=revisions,
         given=options.problems is not None,
         objections=options.objections,
+        pass_votes=options.pass_votes,
+        band=options.pass_rate is not None,
     )
 
 

@@ -286,6 +286,8 @@ def _opinions(row: Row) -> list[str]:
     ]
     if (against := row.get("objections")) is not None:
         lines.append(tr("objections: {count} of 3 looks", count=against))
+    if (rate := row.get("pass_rate")) is not None:
+        lines.append(tr("pass rate: {rate:.0%} of {count} answers", rate=rate, count=row["pass_votes"]))
     return lines
 
 

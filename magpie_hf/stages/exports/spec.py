@@ -28,6 +28,8 @@ def export_of(spec: dict[str, Any]) -> Export:
     own = tuple((column, kind, given) for column, kind, given in spec.get("own", ()))
     fields = {**spec, "held_out": HeldOut(**spec["held_out"]), "own": own}
     fields["opinions"] = tuple(spec.get("opinions", ()))
+    if spec.get("pass_rate") is not None:
+        fields["pass_rate"] = tuple(spec["pass_rate"])
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)
