@@ -21,6 +21,8 @@ import yaml
 from conftest import CANDIDATES, Answers, small_recipe
 from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.building.build import build
+from magpie_hf.card import card
+from magpie_hf.dataset.folder import Folder
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput, LowYield
@@ -193,9 +195,11 @@ def test_a_band_is_filled_exactly_in_the_order_of_samples(solver: Solver, tmp_pa
     said = " ".join(status(out).lines())
     assert f"{reasons['too_hard']} too_hard" in said
     assert f"; {inside:.0%} of the answered samples inside the band" in said
-    card = " ".join((out / "README.md").read_text().split())
-    assert "only problems with a pass rate from 0.1 to 0.8 count" in card
-    assert "other/small" in card
+    english = " ".join((out / "README.md").read_text().split())
+    assert "only problems with a pass rate from 0.1 to 0.8 count" in english
+    assert "other/small" in english
+    japanese = card.files(Folder(out).contents(out.glob("*/*")), "a/b", language="ja")["README.md"].decode()
+    assert "正答率が 0.1 以上 0.8 以下の問題だけを数えました" in japanese
     said = yaml.safe_load((out / "recipe.yaml").read_text())["difficulty"]
     assert (said["pass_rate"], said["pass_votes"]) == ("0.1:0.8", 8)
     stages = {one.label: one for one in status(out).stages}
@@ -248,6 +252,24 @@ def test_bounds_that_nobody_measures_are_refused(solver: Solver) -> None:
             band_of(wrong)
     with pytest.raises(BadInput, match="pass_votes is 1; give 2 to 256"):
         replace(recipe, pass_votes=1)
+
+
+@pytest.mark.vllm
+def test_a_real_model_measures_itself(tiny_model: Path, tmp_path: Path) -> None:
+    """The tiny model in all roles, which repeats an answer now and then."""
+    model = ["--model", str(tiny_model), "--pass-model", str(tiny_model), "--dtype", "float32"]
+    short = ["--max-tokens", "256", "--max-model-len", "4096", "--k", "5", "--kv-cache-gb", "0.5"]
+    rules = ["--tagger", "none", "--decontaminate", "none", "--min-yield", "0"]
+    band = ["--pass-votes", "4", "--pass-rate", "0:0.9", "--rl-majority-share", "0.3"]
+    where = ["--domains", "algebra", "--count", "6", "--out", "out"]
+    command = [sys.executable, "-m", "magpie_hf", "build", *model, *short, *rules, *band, *where]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
+    assert done.returncode in (0, 3), done.stderr[-2000:]
+    files = sorted((tmp_path / "out" / "candidates").glob("*.parquet"))
+    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+    assert len(rows) == 6
+    assert all(row["pass_votes"] == 4 and row["pass_rate"] <= 0.9 for row in rows)
+    assert all(row["majority_answer"] is not None for row in rows)
 
 
 KILLED = """
