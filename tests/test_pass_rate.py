@@ -304,15 +304,15 @@ build(recipe, Path(sys.argv[3]), shard_rows=int(sys.argv[6]))
 @pytest.mark.scale
 def test_the_accepted_problems_outlive_any_kill(solver: Solver, tmp_path: Path) -> None:
     """Ten builds that are killed at random requests and go on in other shards, and with a raised count."""
-    whole = rows_of(build(recipe_of(solver, passing(solver), count=40, band=BAND), tmp_path / "whole"))
+    whole = rows_of(build(recipe_of(solver, passing(solver), count=24, band=BAND), tmp_path / "whole"))
     out, dice, here = tmp_path / "out", random.Random(5), str(Path(__file__).parent)
     for _ in range(10):
-        numbers = dice.randrange(20, 220), 30, dice.choice((3, 8, 21, 64))
+        numbers = dice.randrange(10, 160), 16, dice.choice((3, 8, 21, 64))
         where = here, str(solver.model.path), str(out)
         command = [sys.executable, "-c", KILLED, *where, *map(str, numbers)]
         assert subprocess.run(command, timeout=300, check=False).returncode in (0, -signal.SIGKILL)
     other = passing(solver)
-    first = rows_of(build(recipe_of(solver, other, count=30, band=BAND), out, shard_rows=11))
-    assert list(first.values()) == list(whole.values())[:30]
-    more = rows_of(build(recipe_of(solver, other, count=40, band=BAND), out, shard_rows=50))
+    first = rows_of(build(recipe_of(solver, other, count=16, band=BAND), out, shard_rows=11))
+    assert list(first.values()) == list(whole.values())[:16]
+    more = rows_of(build(recipe_of(solver, other, count=24, band=BAND), out, shard_rows=50))
     assert list(more.values()) == list(whole.values())
