@@ -38,6 +38,7 @@ KNOWN_LANGUAGES = frozenset(
 MOST_CANDIDATES = 256  # of one problem
 MOST_EXTENDED = 10  # doublings of the bound of an answer: 4,096 tokens become 4 million
 STEER = ("system", "user", "none")  # where a domain's text goes
+PASS_TOKENS = 4096  # of an answer of the model that measures pass rates, at most
 MIN_YIELD = 0.02  # a build gives up below this share of accepted samples
 
 
@@ -161,6 +162,77 @@ def check_tir(answers: int) -> None:
         raise BadInput(
             f"tir is {shortened(answers)}; give a number of answers a problem from 0 (none) to"
             f" {MOST_CANDIDATES}"
+        )
+
+
+def band_of(text: str | None) -> tuple[float, float] | None:
+    """The band of pass rates that a text such as 0.1:0.8 names, both ends in it; None for None."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError:
+        raise BadInput(
+            f"{shortened(text)} is no band of pass rates; give the lowest and the highest, as in 0.1:0.8"
+        ) from None
+    check_band((low, high))
+    return low, high
+
+
+def check_band(band: Sequence[float] | None) -> None:
+    """band: the lowest and the highest pass rate, both in it; None for any."""
+    if band is not None and not (len(band) == 2 and 0 <= band[0] <= band[1] <= 1):
+        said = ":".join(f"{rate:g}" for rate in band)
+        raise BadInput(
+            f"{said} is no band of pass rates; give the lowest and the highest, from 0 to 1, as in 0.1:0.8"
+        )
+
+
+def check_pass_votes(votes: int) -> None:
+    """votes: answers from which the pass rate of a problem follows."""
+    if not 2 <= votes <= MOST_CANDIDATES:
+        raise BadInput(f"pass_votes is {shortened(votes)}; give 2 to {MOST_CANDIDATES} answers a problem")
+
+
+def check_easy_share(share: float) -> None:
+    """share: of the problems above the band, those that become RL problems all the same."""
+    if not 0 <= share <= 1:
+        raise BadInput(f"easy_share is {share:g}; give a share from 0 to 1, such as 0.1")
+
+
+def check_passes(
+    is_asked: bool,
+    pass_rate: Sequence[float] | None,
+    rl_pass_rate: Sequence[float] | None,
+    easy_share: float,
+    rl: bool,
+    as_given: bool,
+) -> None:
+    """Raises BadInput for bounds of the pass rate that nobody measures, or that contradict each other.
+
+    is_asked: whether a model measures it. rl: whether RL problems are made. as_given: whether given problems
+    are dropped for nothing.
+    """
+    check_band(pass_rate)
+    check_band(rl_pass_rate)
+    check_easy_share(easy_share)
+    named = {"pass_rate": pass_rate, "rl_pass_rate": rl_pass_rate, "easy_share": easy_share or None}
+    for name in (name for name, value in named.items() if value is not None):
+        option = f"--{name.replace('_', '-')}"
+        if not is_asked:
+            raise BadInput(f"{option} is given, and no model measures pass rates; give --pass-model, too")
+        if name != "pass_rate" and not rl:
+            raise BadInput(f"{option} is for RL problems, and there are none; give --rl-majority-share, too")
+    if pass_rate is not None and as_given:
+        raise BadInput("--problems-as-given drops nothing, and --pass-rate would; leave out one of them")
+    if (
+        easy_share
+        and pass_rate is not None
+        and pass_rate[1] <= (rl_pass_rate or (0, 1))[1]
+        and pass_rate[1] < 1
+    ):
+        raise BadInput(
+            "--easy-share keeps problems above the band, and --pass-rate drops them all; leave out one"
         )
 
 

@@ -5,7 +5,6 @@ Not here: where and when the stages run.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -15,11 +14,14 @@ from magpie_hf.errors import BadInput
 from magpie_hf.limits import (
     LANGUAGES,
     NEAR,
+    PASS_TOKENS,
     check_auto_extend,
     check_chosen,
     check_k,
     check_near,
     check_pairs_checked,
+    check_pass_votes,
+    check_passes,
     check_rl,
     check_sft,
     check_steer,
@@ -33,10 +35,12 @@ from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.problems.own.loading import Problem, load
 from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.problems.system_texts import SystemText
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TAKEN, TEXT_SPLITS
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.own import check_scorer
+from magpie_hf.selection.domain_keys import check_domains
 from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
+from magpie_hf.selection.screen import Screen
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage, fingerprint, use_of
 from magpie_hf.stages.clean import Clean
@@ -52,6 +56,7 @@ from magpie_hf.stages.exports.tir import ExportTIR
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
+from magpie_hf.stages.pass_rate import PASS_RATE, PassRate
 from magpie_hf.stages.recognise import Recognise
 from magpie_hf.stages.recognise_known import KNOWN, RecogniseKnown
 from magpie_hf.stages.refer import Refer
@@ -91,12 +96,14 @@ class Recipe:
     rejecter: a smaller model, whose answers are the rejected ones where all candidates are right; chosen: of
     these candidates, the "best" or the "shortest".
     objections: whether doubtful problems are looked at again, by the checker, or else the tagger, or else the
-    solver, and those that are called ill-posed are dropped.
-    tir: how many answers with programs in them are asked for of each problem that has a label, for
-    `<domain>_tir`; 0 for none.
-    known: sets of known problems, pinned as the
-    benchmarks are, with which problems are compared by meaning, up to their numbers; none is dropped for it.
-    instruction: how problems are to be solved: a text, or one for each language.
+    solver, and those that are called ill-posed are dropped. tir: how many answers with programs in them are
+    asked for of each problem that has a label, for `<domain>_tir`; 0 for none. known: sets of known problems,
+    pinned as the benchmarks are, with which problems are compared by meaning, up to their numbers; none is
+    dropped for it. instruction: how problems are to be solved: a text, or one for each language. pass_model:
+    answers each problem that has a label `pass_votes` times, which gives its pass rate;
+    `acceptance.pass_rate` bounds that. rl_pass_rate: the least and the greatest pass rate of an RL problem;
+    None takes all between 0 and 1, without both. easy_share: the share of the problems above that which
+    become RL problems all the same.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -134,14 +141,16 @@ class Recipe:
     objections: bool = field(default=False, metadata={"later": True})
     tir: int = field(default=0, metadata={"later": True})
     known: tuple[Benchmark, ...] = field(default=(), metadata={"later": True})
+    pass_model: Engine | None = field(default=None, metadata={"later": True})
+    pass_votes: int = field(default=8, metadata={"later": True})
+    rl_pass_rate: tuple[float, float] | None = field(default=None, metadata={"later": True})
+    easy_share: float = field(default=0.0, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
         check_sft(self.sft)
         check_auto_extend(self.auto_extend)
-        keys = [domain.key for domain in self.domains]
-        if not keys or len({key.lower() for key in keys}) < len(keys):
-            raise BadInput(f"the domains are {', '.join(keys) or 'none'}; name at least one, and each once")
+        check_domains(self.domains)
         for sets in (self.benchmarks, self.known):
             names = [one.name for one in sets]
             if twice := [name for name in names if names.count(name) > 1]:
@@ -156,6 +165,15 @@ class Recipe:
         check_tir(self.tir)
         check_pairs_checked(self.pairs_checked, bool(self.checker or self.programmer))
         check_chosen(self.chosen, self.rejecter is not None)
+        check_pass_votes(self.pass_votes)
+        check_passes(
+            self.pass_model is not None,
+            self.acceptance.pass_rate,
+            self.rl_pass_rate,
+            self.easy_share,
+            self.rl_majority_share is not None,
+            self.problems is not None and self.problems.as_given,
+        )
         if self.rejecter is not None and self.rejecter.model == self.solver.model:
             raise BadInput(
                 f"{self.solver.model.name} would write chosen and rejected answers alike; give a smaller"
@@ -168,20 +186,6 @@ class Recipe:
                 "steer is none, so no text asks for a topic or a language; leave out --steer, or --topics and"
                 " --language"
             )
-        for domain in self.domains:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", domain.key) or domain.key.lower() in TAKEN:
-                raise BadInput(
-                    f"the domain key {domain.key!r} cannot name a folder and a configuration; use letters,"
-                    " digits, _ and -"
-                )
-            for kind in (ExportRL, ExportTIR):
-                if domain.key.removesuffix(kind.suffix) in set(keys) - {domain.key}:
-                    raise BadInput(
-                        f"the domain key {domain.key!r} names the configuration {kind.suffix} of another"
-                        " domain; choose another key"
-                    )
-            if not 1 <= domain.count <= MOST_ROWS:
-                raise BadInput(f"the count of {domain.key} is {domain.count}; give 1 to {MOST_ROWS:,}")
         if self.problems is not None:
             loaded = load(self.problems)
             check_source(self.problems.name, loaded.licence, self.problems.licence)
@@ -229,7 +233,7 @@ class Recipe:
     @property
     def engines(self) -> list[Engine]:
         """The engines of all roles; an engine of several roles occurs several times."""
-        others = (self.checker, self.programmer, self.rejecter)
+        others = (self.checker, self.programmer, self.rejecter, self.pass_model)
         parts = (self.generator, self.solver, self.tagger, self.embedder, *others, self.scorer.engine)
         return [engine for engine in parts if engine is not None]
 
@@ -243,6 +247,7 @@ class Recipe:
     def opinions(self) -> tuple[str, ...]:
         """Whose opinions of the majority's answer there are, as in `schema.OPINIONS`."""
         asked = {CHECKER: self.checker, PROGRAM: self.programmer, OBJECTIONS: self.looker}
+        asked[PASS_RATE] = self.pass_model
         return tuple(name for name, engine in asked.items() if engine is not None)
 
     @property
@@ -291,7 +296,18 @@ class Recipe:
             reading: list[Stage] = [Recognise(self.reader, self.benchmarks)] if self.benchmarks else []
             reading += [RecogniseKnown(self.reader, self.known)] if self.known else []
             places.append(("", self.reader, [reading]))
+        if self.selects_by_answers:
+            moving = self.acceptance.off_topic == "move"
+            rules = replace(self.acceptance, pass_rate=None, reviewed=())
+            keys = tuple(one.key for one in self.domains) if moving else ()
+            screen = Screen(rules, keys, self.reference == USED)
+            places += [("", None, [[screen]]), *self._answered(domain)]
         return passes_of(places, self.steps)
+
+    @property
+    def selects_by_answers(self) -> bool:
+        """Whether samples are answered before the selection, as it asks for their pass rates."""
+        return self.acceptance.pass_rate is not None
 
     @property
     def reads_closely(self) -> bool:
@@ -317,6 +333,22 @@ class Recipe:
 
     def answers(self, domain: Domain) -> Passes:
         """The stages over the accepted samples of a domain, as `samples` returns them."""
+        confirm = Confirm(self.opinions, self.reference == USED)
+        confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
+        delta: Places = []
+        if self.rejecter is not None:
+            delta = [("pair", self.rejecter, [[self._delta(domain, self.rejecter)]])]
+        places: Places = [
+            ("accepted", None, []),
+            *(self._tools(domain) if self.selects_by_answers else self._answered(domain)),
+            ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
+            ("" if delta else "pair", None, [[self.pairing], *confirmed]),
+            *delta,
+        ]
+        return passes_of(places, self.steps)
+
+    def _answered(self, domain: Domain) -> Places:
+        """The places of the answers, of the votes on them, and of what is known of their labels."""
         named = {"candidates": (domain.candidate, self.k)}
         if self.sft == "cold":
             named = {"solutions": (domain.response, 1), **named}
@@ -326,23 +358,33 @@ class Recipe:
         ]
         compared: list[list[Stage]] = [[Refer(self.verify.limits)]] if self.reference else []
         opinions = (self.checker, self.programmer, self.looker)
-        confirm = Confirm(self.opinions, self.reference == USED)
-        confirmed: list[list[Stage]] = [[confirm]] if self.pairs_checked else []
-        tools: Places = [("", self.solver, [[self.tools(domain)]])] if self.tir else []
-        delta: Places = []
-        if self.rejecter is not None:
-            delta = [("pair", self.rejecter, [[self._delta(domain, self.rejecter)]])]
-        places: Places = [
-            ("accepted", None, []),
+        passes: Places = []
+        if self.pass_model is not None:
+            passes = [("", self.pass_model, [[self._pass_rate(domain, self.pass_model)]])]
+        tools = () if self.selects_by_answers else self._tools(domain)
+        return [
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
             *tools,
             *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
-            ("score", self.scorer.engine, [[ScoreCandidates(self.scorer)]]),
-            ("" if delta else "pair", None, [[self.pairing], *confirmed]),
-            *delta,
+            *passes,
         ]
-        return passes_of(places, self.steps)
+
+    def _pass_rate(self, domain: Domain, engine: Engine) -> PassRate:
+        _, warm = opinion_sampling(domain, engine.model)
+        return PassRate(
+            engine,
+            replace(warm, max_tokens=min(warm.max_tokens, PASS_TOKENS)),
+            self.pass_votes,
+            self.acceptance.pass_rate,
+            self.reference == USED,
+            self.instruction,
+            self.verify.limits,
+        )
+
+    def _tools(self, domain: Domain) -> Places:
+        """The place of the answers with programs, which accepted problems alone are asked for."""
+        return [("", self.solver, [[self.tools(domain)]])] if self.tir else []
 
     def tools(self, domain: Domain) -> ToolAnswers:
         """The stage that asks for answers with programs in them."""
@@ -447,7 +489,8 @@ class Recipe:
                 exports.append(ExportText(*where, text, generation, own=own, **chosen))
             if (share := self.rl_majority_share) is not None:
                 own = own_columns(self.steps, ["rl"], "rl")
-                exports.append(ExportRL(*where, share, self.instruction, first=first, own=own, **shown))
+                rl = {**shown, "pass_rate": self.rl_pass_rate, "easy_share": self.easy_share}
+                exports.append(ExportRL(*where, share, self.instruction, first=first, own=own, **rl))
             if self.tir:
                 exports.append(ExportTIR(*where, generation, **shown))
             own = own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG)
@@ -457,11 +500,12 @@ class Recipe:
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
         chatting = (self.generator, self.solver, self.scorer.engine, self.tagger)
-        for engine in dict.fromkeys((*chatting, self.checker, self.programmer, self.rejecter)):
+        others = (self.checker, self.programmer, self.rejecter, self.pass_model)
+        for engine in dict.fromkeys((*chatting, *others)):
             if engine is not None:
                 engine.check()
                 chat_of(engine.model)
-        for engine in (self.solver, self.checker, self.programmer, self.rejecter):
+        for engine in (self.solver, *others):
             if engine is not None:
                 chat_of(engine.model).check_solving()
         for stage in (

@@ -236,6 +236,15 @@ PROGRAM: dict[str, Any] = {
 # objections: how many of three looks call a problem ill-posed; null where it was not looked at again.
 OBJECTIONS: dict[str, Any] = {"objections": Value("int32"), "objection_responses": [RESPONSE]}
 
+# pass_rate: the share of a model's answers that are shown to equal the label; null without a label, and then
+#   so are the others.
+# pass_votes: how many answers there are; two where these settle that the problem is too easy.
+PASSES: dict[str, Any] = {
+    "pass_rate": Value("float64"),
+    "pass_votes": Value("int32"),
+    "pass_responses": [RESPONSE],
+}
+
 # reference_answer: the final answer of the reference; null where there is none, and then so are the others.
 # reference_agrees: whether the majority's answer equals it; null without a majority, or where that is not
 #   decided.
@@ -419,6 +428,7 @@ OPINIONS: dict[str, dict[str, Any]] = {
     "program": {name: PROGRAM[name] for name in ("program_answer", "program_agrees")},
     "objections": {"objections": OBJECTIONS["objections"]},
     "known": KNOWN,
+    "pass_rate": {name: PASSES[name] for name in ("pass_rate", "pass_votes")},
 }
 # The same where a smaller model's answers are rejected ones.
 WITH_DELTA: dict[str, dict[str, Any]] = {

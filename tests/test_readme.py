@@ -23,7 +23,7 @@ from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.cleaning.rules import RULES
 from magpie_hf.run import interrupts
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, TEXT_SPLITS
-from magpie_hf.selection.reasons import SAMPLES
+from magpie_hf.selection.reasons import OUTSIDE, SAMPLES
 from magpie_hf.text import language
 from magpie_hf.text.numbers import scaled
 from pages import DOCS, FENCE, PAGES, TEXT, bare, commands, prose, sections
@@ -129,7 +129,7 @@ def test_every_reason_has_its_meaning() -> None:
         "broken_characters",
         "language",
     }
-    answered = {"ill_posed"}
+    answered = {"ill_posed", *OUTSIDE}
     assert set(SAMPLES) == {rule.reason for rule in RULES} | by_text | filtered | answered
     assert all(f"`{name}`" in TEXT["docs/filtering.md"] for name in PRESETS)
 
@@ -231,6 +231,7 @@ SAME: dict[str, tuple[str, tuple[str, ...]]] = {
     "問題の採用": ("filtering", ()),
     "答えとペア": ("answers", ()),
     "ラベルの確かさ": ("labels", ()),
+    "問題の難しさ": ("difficulty", ()),
     "独自の工程": ("own-steps", ()),
     "見積もり": ("cost", ()),
     "複数の GPU": ("scale-out", ("Quantised models", "vLLM's own arguments", "Several machines: endpoints")),

@@ -6,7 +6,7 @@ Not here: what a stage does, and files.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -34,6 +34,7 @@ from magpie_hf.selection.places import Steps, by_engine
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stages.embed import Embed, EmbedBenchmarks, EmbedKnown
 from magpie_hf.stages.exports.dropped import ExportDropped
+from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.tool_trial import ToolTrial, check_tools, tool_trial_rows
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
 from magpie_hf.store.own_rows import first_rows, keep
@@ -102,7 +103,7 @@ class Pipeline:
             waiting, self.answered = self.filtered or self.answered, []
             self.filtered = []
             tasks = [Task(steps[rows.domain], rows, self._finish) for rows in waiting]
-            session(self.local, engine, [*self._trial(engine), *tasks])
+            session(self.local, engine, [*self._trial(engine, steps), *tasks])
         rows: dict[str, list[Rows]] = {domain.key: [] for domain in self.recipe.domains}
         for part in sorted(self.answered, key=lambda part: part.start):
             rows[part.domain].append(part)
@@ -115,6 +116,8 @@ class Pipeline:
         together = answering and alone and self.samples[0][0] == first[0]
 
         def select(rows: Rows) -> list[Task]:
+            if "candidates" in rows.made:
+                self.first_answers.offer(rows)
             settled = self.selection.offer(rows)
             if self.records:
                 self._record_selection()
@@ -143,8 +146,9 @@ class Pipeline:
             ]
 
         if alone:
-            engine = self.samples[0][0]
-            session(self.local, engine, [*self._trial(engine), *wanted()] if together else wanted())
+            engine, steps = self.samples[0]
+            trial = self._trial(engine, steps, *([first[1]] if together else []))
+            session(self.local, engine, [*trial, *wanted()])
         while sampled := [task.rows for task in wanted()]:
             for rows in self._filterable(sampled):
                 select(rows)
@@ -218,7 +222,8 @@ class Pipeline:
             done.append(made)
             return []
 
-        session(self.local, engine, [*more, *(Task(steps[part.domain], part, finish) for part in rows)])
+        tasks = (Task(steps[part.domain], part, finish) for part in rows)
+        session(self.local, engine, [*self._trial(engine, steps), *more, *tasks])
         return done
 
     def _show_dropped(self) -> None:
@@ -228,12 +233,15 @@ class Pipeline:
                 parts = sorted(pieces, key=lambda part: part.start)
                 self.folder.keep_dropped(key, self.local.publish(parts, ExportDropped(key)))
 
-    def _trial(self, engine: Engine | None) -> list[Task]:
+    def _trial(self, engine: Engine | None, *passes: Mapping[str, Steps]) -> list[Task]:
         """The tasks that say how the solver thinks, and whether it answers with programs where it is to.
 
-        Once, before its answers are asked for.
+        Once, before its answers are asked for. passes: those that the engine runs next; answers may be among
+        them.
         """
-        if not self.trial or engine != self.recipe.solver:
+        stages = (one for steps in passes for of in steps.values() for step in of for one in step)
+        answering = any(isinstance(one, Respond) for one in stages)
+        if not self.trial or not answering or engine != self.recipe.solver:
             return []
         self.trial = False
         domain = self.recipe.domains[0]

@@ -109,6 +109,7 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
         },
         "rl_majority_share": recipe.rl_majority_share,
         **({"tir": recipe.tir, "tir_asked_with": INSTRUCTION} if recipe.tir else {}),
+        **({"pass_rates": _passes(recipe)} if recipe.pass_model else {}),
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
         "recipe": said_of(recipe),
         "versions": {"python": platform.python_version(), **_versions()},
@@ -202,6 +203,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "programs": recipe.programmer,
         "rejected": recipe.rejecter,
         "looks": recipe.looker,
+        "passes": recipe.pass_model,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}
@@ -238,6 +240,16 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
 def _set(one: Benchmark) -> dict[str, Any]:
     rows = len(getattr(load_benchmark(one), "texts", ()))
     return {"name": one.name, "revision": one.revision, "rows": rows}
+
+
+def _passes(recipe: Recipe) -> dict[str, Any]:
+    """How often the model answers that measures pass rates, and the bounds of these; None for no bound."""
+    return {
+        "votes": recipe.pass_votes,
+        "band": recipe.acceptance.pass_rate,
+        "rl_band": recipe.rl_pass_rate,
+        "easy_share": recipe.easy_share,
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from magpie_hf.card.passes import Passes
 from magpie_hf.domains import Domain
 from magpie_hf.schema import CANDIDATES_CONFIG, OPINIONS, SIDES, TEXT_SPLITS, WITH_REFERENCE
 from magpie_hf.stages.delta import DELTA
@@ -231,14 +232,16 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Tally:
-    """All numbers of one domain."""
+    """All numbers of one domain. passes: None where no model measures pass rates."""
 
     funnel: Funnel
     answers: Answers
     pairs: Pairs
+    passes: Passes | None = None
 
     def lines(self) -> list[str]:
-        return [self.funnel.line(), self.answers.line(), self.pairs.line()]
+        parts = (self.funnel, self.answers, self.passes, self.pairs)
+        return [part.line() for part in parts if part is not None]
 
 
 @dataclass(frozen=True)
@@ -313,7 +316,8 @@ def tallies(data: Data, samples: Mapping[str, Samples]) -> dict[str, Tally]:
     counts = {domain: _Counts() for domain in samples}
     for split in data.get(CANDIDATES_CONFIG, {}).values():
         optional = (
-            *WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens", *OPINIONS["known"]
+            *WITH_REFERENCE, *VERDICTS.values(), "rejected_agrees", "rejected_tokens", "pass_rate",
+            *OPINIONS["known"],
         )  # fmt: skip
         more = tuple(column for column in optional if column in split.features)
         for row in rows_of(split, (*COUNTED, *more)):
@@ -334,6 +338,7 @@ class _Counts:
         self.of: dict[str, Counter[str]] = defaultdict(Counter)
         self.majority_shares: list[float] = []
         self.score_gaps: dict[str, list[float]] = defaultdict(list)
+        self.pass_rates: list[float] | None = None
         self.problems = self.candidates = self.majorities = self.unknown = self.longer = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -357,6 +362,9 @@ class _Counts:
                 self.of[who][row[column]] += 1
         if row.get("known_same"):
             self.of["known"][row["nearest_known"].partition("/")[0]] += 1
+        if "pass_rate" in row:
+            self.pass_rates = self.pass_rates or []
+            self.pass_rates += [row["pass_rate"]] if row["pass_rate"] is not None else []
         if row["pair_kind"] is None:
             self.of["lost"][row["pair_reason"]] += 1
         elif row["pair_kind"] == DELTA:
@@ -413,7 +421,9 @@ def _tally(domain: str, samples: Samples, counts: _Counts, splits: Mapping[str, 
         of.get("lost", {}),
         of.get("delta", {}),
     )
-    return Tally(funnel, answers, pairs)
+    rates = counts.pass_rates
+    passes = None if rates is None else Passes.of(rates, counts.problems, samples.dropped)
+    return Tally(funnel, answers, pairs, passes)
 
 
 def samples_of(domain: str, sources: Mapping[str, Sequence[Readable]]) -> Samples:

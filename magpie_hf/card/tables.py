@@ -29,6 +29,7 @@ from magpie_hf.schema import (
     WITH_DELTA,
     WITH_REFERENCE,
 )
+from magpie_hf.selection.reasons import OUTSIDE
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.store.splits import ParquetSplit
 
@@ -40,8 +41,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 NAMES = (
     "rows", "sides", "funnel", "reasons", "languages", "topics", "coverage", "labels", "benchmarks",
-    "memorised", "answers", "references", "known", "pairs", "delta", "steps", "licences", "sampling", "own",
-    "versions", "columns", "candidate_columns", "rl_columns", "tir_columns",
+    "memorised", "answers", "references", "known", "passes", "pairs", "delta", "steps", "licences",
+    "sampling", "own", "versions", "columns", "candidate_columns", "rl_columns", "tir_columns",
 )  # fmt: skip
 
 
@@ -256,6 +257,21 @@ class _Tables:
                 ]
             )
         return self._table("known", rows) if opinions else ""
+
+    @property
+    def passes(self) -> str:
+        """The pass rates of the problems, and what their band dropped; "" where no model measures them."""
+        found = {key: one.passes for key, one in self.numbers.items() if one.passes is not None}
+        rows = [
+            [
+                *(code(key), _n(one.count), _n(one.never), _n(one.between), _n(one.always)),
+                NONE if one.mean is None else f"{one.mean:.2f}",
+                *(_n(one.outside.get(reason, 0)) for reason in OUTSIDE),
+                _share(one.inside),
+            ]
+            for key, one in found.items()
+        ]
+        return self._table("passes", rows) if rows else ""
 
     @property
     def _has_references(self) -> bool:

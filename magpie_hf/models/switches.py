@@ -23,6 +23,7 @@ ROLES = (
     "checker",
     "program",
     "rejected",
+    "pass",
 )  # those that read a chat template
 # Names for whether to think, or how much, and the values that say not to.
 _THINKING = (

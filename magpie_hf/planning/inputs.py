@@ -89,6 +89,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         given=options.problems is not None,
         objections=options.objections,
         tir=options.tir or 0,
+        pass_votes=options.pass_votes,
+        band=options.pass_rate is not None,
         own=tuple(step.name for step in options.blocks.get("steps", ()) if step.engine is not None),
     )
 

@@ -155,6 +155,7 @@ def _engines(outline: Outline, recipe: Recipe) -> dict[str, Engine]:
     found = {outline.sources["model"]: recipe.generator, outline.sources["solver"]: recipe.solver}
     labelling = {"tagger": recipe.tagger, "embedder": recipe.embedder}
     others = {"checker": recipe.checker, "program": recipe.programmer, "rejected": recipe.rejecter}
+    others["pass"] = recipe.pass_model
     for role, engine in {**labelling, **others}.items():
         if engine is not None:
             found[outline.sources[role]] = engine
@@ -319,6 +320,7 @@ _EXAMPLES: dict[str, Callable[[Sequence[Asked]], tuple[Request, ...]]] = {
     "objections": _candidates,
     "second_opinion": _answers,
     "write_programs": _candidates,
+    "pass_rate": _candidates,
     "delta": _answers,
     "score": _questions,
 }

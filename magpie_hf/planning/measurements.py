@@ -182,7 +182,11 @@ def each_of(examples: Examples, outline: Outline, lengths: Sequence[Sequence[Len
     more = 1 + went_on / max(1, len(every))
     return {
         **opinions,
-        **{stage: outline.each(stage) * more for stage in ANSWERS if stage in examples},
+        **{
+            stage: len(examples[stage]) / problems if outline.band else outline.each(stage) * more
+            for stage in ANSWERS
+            if stage in examples
+        },
         **{stage: each * (more if stage == "score" else 1) for stage, each in found.items()},
     }
 

@@ -29,6 +29,7 @@ _BEFORE = {
     "objections": ("candidates",),
     "second_opinion": ("candidates",),
     "write_programs": ("candidates",),
+    "pass_rate": ("candidates",),
     "delta": ("candidates",),
     "score": ("candidates",),
 }
@@ -204,7 +205,7 @@ def _differing(
         wanted["steer"] = outline.steer if outline.steer in ("user", "none") else "default"
         known["steer"] = "none" if was.get("system", "") is None else was.get("place", "default")
     others = {"objections": outline.looker, "second_opinion": "checker", "write_programs": "program"}
-    others["delta"] = "rejected"
+    others |= {"pass_rate": "pass", "delta": "rejected"}
     role = {"instruct": "model", "tag": "tagger", "score": "judge", **others}.get(stage, "solver")
     given = [(name, value) for name, value in outline.chat.get(role, {}).items() if value is not None]
     for which, options in ((wanted, sorted(given)), (known, engine.get("chat_options", ()))):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from magpie_hf.domains import Domain
+from magpie_hf.limits import PASS_TOKENS
 from magpie_hf.planning.lengths import BETWEEN, Law
 from magpie_hf.planning.outline import LOOKS, PROGRAMS, SAMPLING, Outline
 from magpie_hf.text.language import tr
@@ -32,6 +33,7 @@ AROUND = {
     "programs": 120,
     "score": 140,
 }  # prompt tokens beside the texts
+INSIDE = 0.4  # share of the answered samples inside a band of pass rates
 MAJORITIES = 0.85  # share of the problems that have a majority, of which other models are asked
 UNANIMOUS = 0.4  # share of problems whose candidates all agree, where a smaller model is asked
 OPINIONS_EACH = 1.4  # answers of a checker to one of these, who agrees at once with four in five
@@ -141,21 +143,33 @@ def assumed(outline: Outline) -> Estimates:
         "objections": LOOKS * DOUBTFUL,
         "second_opinion": OPINIONS_EACH * MAJORITIES,
         "write_programs": PROGRAMS * MAJORITIES,
+        "pass_rate": outline.pass_votes * MAJORITIES,
         "delta": UNANIMOUS,
     }
     each |= {stage: count for stage, count in asked.items() if stage in each}
+    each, shares = _banded(outline, each, Range(*YIELD))
     two = [_problems_with(2, outline, one) for one in reversed(laws)]
     return Estimates(
         (short, likely, long),
         each,
         dict.fromkeys((domain.key for domain in outline.domains), Range(1, 1, 1))
         if outline.given
-        else {domain.key: Range(*YIELD) for domain in outline.domains},
+        else {domain.key: shares for domain in outline.domains},
         laws,
         Range(*AGREEING),
         Range(*(share * part for share, part in zip(PAIRS, two, strict=True))),
         words,
     )
+
+
+def _banded(outline: Outline, each: dict[str, float], shares: Range) -> tuple[dict[str, float], Range]:
+    """Requests an accepted problem of each stage, and the yield, where a band drops answered samples, too."""
+    if not outline.band:
+        return each, shares
+    return {
+        stage: count if stage in (*SAMPLING, "delta", "score") else count / INSIDE
+        for stage, count in each.items()
+    }, shares.times(INSIDE)
 
 
 def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
@@ -175,6 +189,8 @@ def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
                 high=WITH_TOOLS[-1],
             )
         )
+    if outline.band:
+        words.append(tr("{share:.0%} of the answered samples inside the band: assumed", share=INSIDE))
     if "embed" in outline.stages:
         words.append(tr("comparisons with benchmarks' problems of near meaning: not counted"))
     if outline.own:
@@ -261,6 +277,7 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
             for length in LOOK.times(factor).lengths(outline.bound(first))
         ),
         "second_opinion": tuple(Request(solving, solving, length) for length in candidates),
+        "pass_rate": tuple(Request(solving, BLOCK, min(length, PASS_TOKENS)) for length in candidates),
         "delta": tuple(Request(solving, solving, length) for length in candidates),
         "write_programs": tuple(
             Request(AROUND["programs"] + mean, BLOCK, length)

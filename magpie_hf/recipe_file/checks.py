@@ -11,12 +11,15 @@ from typing import Any
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled, select
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import (
+    band_of,
     check_auto_extend,
+    check_easy_share,
     check_first_token,
     check_k,
     check_min_yield,
     check_near,
     check_pairs,
+    check_pass_votes,
     check_rl,
     check_sft,
     check_tir,
@@ -74,6 +77,11 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "checker": repository_or_folder,
     "program": repository_or_folder,
     "rejected_solver": repository_or_folder,
+    "pass_model": repository_or_folder,
+    "pass_votes": check_pass_votes,
+    "pass_rate": band_of,
+    "rl_pass_rate": band_of,
+    "easy_share": check_easy_share,
     "tagger": _tagger,
     "chat_option": lambda text: parse_chat_options([text]),
     "domains": lambda text: select(_parts(text)),

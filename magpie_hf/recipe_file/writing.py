@@ -78,6 +78,11 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "chosen": recipe.chosen if recipe.rejecter else None,
         "objections": recipe.objections or None,
         "tir": recipe.tir or None,
+        "pass_model": _name(recipe.pass_model.model) if recipe.pass_model else None,
+        "pass_votes": recipe.pass_votes if recipe.pass_model else None,
+        "pass_rate": _band(recipe.acceptance.pass_rate),
+        "rl_pass_rate": _band(recipe.rl_pass_rate),
+        "easy_share": recipe.easy_share or None,
         "test_share": recipe.held_out.share,
         "test_seed": recipe.held_out.seed,
     }
@@ -122,7 +127,7 @@ def text_of(said: Mapping[str, Any], not_checked: str = "", bad: int = 0) -> byt
 def beyond(recipe: Recipe) -> str | None:
     """What of a recipe no file can say, as it was made in Python; None where there is nothing."""
     scorer, model = recipe.scorer, recipe.generator.model
-    others = (recipe.tagger, recipe.checker, recipe.programmer, recipe.rejecter)
+    others = (recipe.tagger, recipe.checker, recipe.programmer, recipe.rejecter, recipe.pass_model)
     chatting = [recipe.solver, *(engine for engine in others if engine is not None)]
     rating = [recipe.embedder] if recipe.embedder else []
     if isinstance(scorer, Judge):
@@ -149,7 +154,7 @@ def beyond(recipe: Recipe) -> str | None:
         return tr("another precision, context or setting for each model")
     acceptance = recipe.acceptance
     if recipe.tagger is None and acceptance != Acceptance(
-        reviewed=acceptance.reviewed, rules=acceptance.rules
+        reviewed=acceptance.reviewed, rules=acceptance.rules, pass_rate=acceptance.pass_rate
     ):
         return tr("rules on labels without a tagger")
     for one in (*recipe.benchmarks, *recipe.known):
@@ -229,6 +234,7 @@ def _chat(recipe: Recipe) -> dict[str, Any]:
     """Values of chat templates' switches, each for its role."""
     engines = {"model": recipe.generator, "solver": recipe.solver, "tagger": recipe.tagger}
     engines |= {"checker": recipe.checker, "program": recipe.programmer, "rejected": recipe.rejecter}
+    engines["pass"] = recipe.pass_model
     if isinstance(recipe.scorer, Judge):
         engines["judge"] = recipe.scorer.engine
     return {
@@ -268,6 +274,10 @@ def _accepted(recipe: Recipe) -> dict[str, Any]:
         "min_difficulty": rules.min_difficulty,
         "unsolvable": "drop" if rules.drop_unsolvable else "keep",
     }
+
+
+def _band(band: tuple[float, float] | None) -> str | None:
+    return None if band is None else ":".join(f"{rate!r}" for rate in band)
 
 
 def _benchmark(one: Benchmark) -> str:

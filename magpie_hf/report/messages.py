@@ -240,6 +240,8 @@ def _row() -> dict[str, str]:
         "programs": tr("Programs"),
         "no_opinion": tr("says nothing"),
         "objections": tr("Looks that object"),
+        "pass_rate": tr("Pass rate"),
+        "of_answers": tr("{share} of {n} answers"),
         "of_votes": tr("{share} of {n} votes"),
         "pair_of": tr("{kind}, score gap {score_gap}"),
         "no_pair_because": tr("none: {reason} – {meaning}"),

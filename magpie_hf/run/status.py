@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import Torn
+from magpie_hf.selection.reasons import inside_share
 from magpie_hf.store import lock
 from magpie_hf.store.records import (
     CALIBRATED,
@@ -74,6 +75,8 @@ class SelectionStatus:
     def line(self) -> str:
         reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
         share = f" ({self.accepted / self.filtered:.0%})" if self.filtered else ""
+        if (inside := inside_share(self.accepted, self.reasons)) is not None:
+            reasons += "; " + tr("{share:.0%} of the answered samples inside the band", share=inside)
         filtered = tr("of {count:,} samples filtered", count=self.filtered)
         return (
             f"{self.domain:<14} {padded(tr('selection'), 12)} {f'{self.accepted:,}/{self.target:,}':>15}"

@@ -5,6 +5,8 @@ Not here: the code that finds them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 # Of samples: from their text, from the tagger, and from the problems accepted before them.
 SAMPLES: dict[str, str] = {
     "length": "was truncated at the token limit",
@@ -36,6 +38,9 @@ SAMPLES: dict[str, str] = {
     "near_duplicate": "repeats a problem that was accepted before",
     "reviewed": "was marked bad by a person",
     "ill_posed": "is called ill-posed by two of three looks",
+    "no_label": "has no label, and so no pass rate",
+    "too_hard": "has a pass rate below the band",
+    "too_easy": "has a pass rate above the band",
 }
 
 ANSWERS: dict[str, str] = {
@@ -59,3 +64,14 @@ PAIRS: dict[str, str] = {
 }
 
 REASONS = {**SAMPLES, **ANSWERS, **PAIRS}
+OUTSIDE = ("no_label", "too_hard", "too_easy")  # those of a band of pass rates
+
+
+def inside_share(accepted: int, dropped: Mapping[str, int]) -> float | None:
+    """The share of the answered samples that is inside a band of pass rates; None where none is outside.
+
+    accepted: problems. dropped: samples by reason. Near-duplicates, and what people mark bad, are inside it.
+    """
+    outside = sum(dropped.get(reason, 0) for reason in OUTSIDE)
+    inside = accepted + dropped.get("near_duplicate", 0) + dropped.get("reviewed", 0)
+    return inside / (inside + outside) if outside else None

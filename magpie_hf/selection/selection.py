@@ -3,9 +3,10 @@
 Not here: sampling, tagging and threads.
 
 Samples are filtered in one order, however they arrive: by number, and at equal numbers in the order of the
-domains. A sample is accepted if its own columns allow it, no sample accepted before it is a near-duplicate,
-no person marked it bad, and its domain is not full. So the accepted set depends on the samples and the marks
-alone, not on rounds, on shards or on samples beyond those that were needed.
+domains. A sample is accepted if its own columns allow it (with a band of pass rates, those of its answers,
+too), no sample accepted before it is a near-duplicate, no person marked it bad, and its domain is not full.
+So the accepted set depends on the samples and the marks alone, not on rounds, on shards or on samples beyond
+those that were needed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from datasets import Features
 
 from magpie_hf.domains import MOST_ROWS, Domain
 from magpie_hf.errors import BadInput
-from magpie_hf.limits import MIN_YIELD, check_min_yield
+from magpie_hf.limits import MIN_YIELD, check_band, check_min_yield
 from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.review.marks import REVIEWED
@@ -54,11 +55,13 @@ class Acceptance:
     the tagger. Without a tagger none of these applies. min_yield: the share of accepted samples below which a
     build gives up. reviewed: the ids of the samples that a person marked bad. Problems that repeat one of
     them stay near-duplicates of it, so a mark changes no other problem. rules: of one's own,
-    asked for samples that all others accept (`selection.rules.Rule`).
+    asked for samples that all others accept (`selection.rules.Rule`). pass_rate: the least and the greatest
+    pass rate of a problem, which is then answered before it is accepted; None bounds it not. It is asked
+    before near-duplicates are looked for, so that a problem outside the band makes no other one a duplicate.
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
     "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate",
-    "reviewed".
+    "reviewed", and with `pass_rate` "ill_posed", "no_label", "too_hard" and "too_easy".
     Raises BadInput for other values.
     """
 
@@ -71,6 +74,7 @@ class Acceptance:
     min_yield: float = field(default=MIN_YIELD, compare=False)
     reviewed: tuple[str, ...] = field(default=(), metadata={"later": True})
     rules: tuple[Rule, ...] = field(default=(), metadata={"later": True})
+    pass_rate: tuple[float, float] | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         if self.off_topic not in ("drop", "move", "keep"):
@@ -80,11 +84,22 @@ class Acceptance:
                 raise BadInput(f"{name} is {getattr(self, name)!r}; choose from {', '.join(values)}")
         check_min_yield(self.min_yield)
         check_rules(self.rules)
+        check_band(self.pass_rate)
 
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns that a sample is filtered by."""
-        return tuple(dict.fromkeys((*FILTERED, *(column for rule in self.rules for column in rule.reads))))
+        own = [column for rule in self.rules for column in rule.reads]
+        return tuple(dict.fromkeys((*FILTERED, *own, *(("pass_rate",) if self.pass_rate else ()))))
+
+    def outside(self, row: Row) -> str | None:
+        """Why the pass rate of a problem is outside the band; None where it is inside, or there is none."""
+        if self.pass_rate is None:
+            return None
+        if (rate := row["pass_rate"]) is None:
+            return "no_label"
+        least, greatest = self.pass_rate
+        return "too_hard" if rate < least else "too_easy" if rate > greatest else None
 
     def place(self, row: Row, sampled_for: str, domains: Sequence[str]) -> tuple[str, str | None]:
         """The domain that a sample belongs to by its own columns, and the reason to drop it (or None)."""
@@ -217,7 +232,7 @@ class Selection:
         # A full domain filters no more samples of its own, so this is another domain.
         if reason is None and self.quotas[domain].is_full:
             reason = "off_topic"
-        reason = reason or reason_of(self.acceptance.rules, row)
+        reason = reason or reason_of(self.acceptance.rules, row) or self.acceptance.outside(row)
         if reason is not None:
             return None, None, reason
         if self.near_duplicates is not None:

@@ -5,7 +5,7 @@ Not here: how the vote is used (pairs, published answers).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -61,7 +61,7 @@ class Verify(Stage):
     ) -> dict[str, Any]:
         k, voters = len(candidates), [*candidates, *(solutions or ())]
         answers = [final_answer(one["answer_text"]) if one["reason"] is None else None for one in voters]
-        kind = _without_vote(problem, tags)
+        kind = without_vote(problem, tags)
         votes = vote([None] * len(answers) if kind else answers, self._relation)
         majority = _majority(answers, votes)
         tokens = [one["num_tokens"] for one in candidates if one["reason"] is None]
@@ -83,7 +83,7 @@ class Verify(Stage):
         return compare(one, other, self.limits, self.processes).relation
 
 
-def _without_vote(problem: str, tags: dict[str, Any] | None) -> str | None:
+def without_vote(problem: str, tags: Mapping[str, Any] | None) -> str | None:
     """The kind of a problem whose answers cannot vote; None where they can."""
     if asks_for_proof(problem):
         return "proof"

@@ -23,6 +23,7 @@ from magpie_hf.domains import DOMAINS, Domain, longest_request, solver_sampling
 from magpie_hf.engines.served.kinds import kind_of, marks_of
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import (
+    band_of,
     check_auto_extend,
     check_chosen,
     check_first_token,
@@ -31,6 +32,8 @@ from magpie_hf.limits import (
     check_near,
     check_pairs,
     check_pairs_checked,
+    check_pass_votes,
+    check_passes,
     check_rl,
     check_sft,
     check_steer,
@@ -120,6 +123,15 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     check_rl(options.rl_majority_share)
     check_tir(options.tir or 0)
     check_chosen(options.chosen, bool(options.rejected_solver))
+    check_pass_votes(options.pass_votes)
+    check_passes(
+        bool(options.pass_model),
+        band_of(options.pass_rate),
+        band_of(options.rl_pass_rate),
+        options.easy_share,
+        options.rl_majority_share is not None,
+        bool(options.problems and options.problems_as_given),
+    )
     check_pairs_checked(options.pairs_checked, bool(options.checker or options.program))
     labelled = options.tagger != "none" and options.off_topic != "keep"
     check_steer(options.steer, len(domains), labelled)
@@ -339,6 +351,10 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         objections=options.objections,
         tir=options.tir or 0,
         known=known_sets,
+        pass_model=engines.get("pass"),
+        pass_votes=options.pass_votes,
+        rl_pass_rate=band_of(options.rl_pass_rate),
+        easy_share=options.easy_share,
     )
 
 
@@ -414,4 +430,9 @@ def _acceptance(options: argparse.Namespace) -> Acceptance:
     given = labelling(options)
     if "unsolvable" in given:
         given["drop_unsolvable"] = given.pop("unsolvable") == "drop"
-    return Acceptance(min_yield=options.min_yield, rules=options.blocks.get("rules", ()), **given)
+    return Acceptance(
+        min_yield=options.min_yield,
+        rules=options.blocks.get("rules", ()),
+        pass_rate=band_of(options.pass_rate),
+        **given,
+    )

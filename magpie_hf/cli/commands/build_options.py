@@ -76,8 +76,8 @@ def add_options(build: argparse.ArgumentParser) -> None:
         metavar="[ROLE:]NAME=VALUE",
         help=(
             "value of a variable of the chat template, such as enable_thinking=false, or "
-            "solver:enable_thinking=true for one of model, solver, judge, tagger, checker, program and "
-            "rejected; repeatable"
+            "solver:enable_thinking=true for one of model, solver, judge, tagger, checker, program, "
+            "rejected and pass; repeatable"
         ),
     )
     what.add_argument(
@@ -284,6 +284,41 @@ def add_options(build: argparse.ArgumentParser) -> None:
         "--pairs-checked",
         action="store_true",
         help="make correctness pairs only where the checker agrees, and no program differs",
+    )
+
+    hard = build.add_argument_group("how hard the problems are, by the answers of another model")
+    hard.add_argument(
+        "--pass-model",
+        metavar="MODEL",
+        help=(
+            "model, often a small one, that answers each problem several times; pass_rate is the share of "
+            "its answers that equal the label"
+        ),
+    )
+    hard.add_argument(
+        "--pass-votes",
+        type=whole,
+        default=8,
+        help="how often it answers a problem (default: %(default)s)",
+    )
+    hard.add_argument(
+        "--pass-rate",
+        metavar="MIN:MAX",
+        help=(
+            "count only problems whose pass rate is in this band, both ends in it, as in 0.1:0.8; samples "
+            "are then answered before they are accepted"
+        ),
+    )
+    hard.add_argument(
+        "--rl-pass-rate",
+        metavar="MIN:MAX",
+        help="pass rates of RL problems (default: all between 0 and 1, without both)",
+    )
+    hard.add_argument(
+        "--easy-share",
+        type=decimal,
+        default=0.0,
+        help="share of the problems above that band which become RL problems, too (default: 0)",
     )
 
     rules = build.add_argument_group("preference pairs, RL problems and answers with tools")

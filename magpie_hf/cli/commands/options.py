@@ -207,8 +207,8 @@ SCORERS = {
 
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
-    """The model of each role: model, solver, judge or scorer, and tagger, embedder, checker, program and
-    rejected, if there are any.
+    """The model of each role: model, solver, judge or scorer, and tagger, embedder, checker, program,
+    rejected and pass, if there are any.
 
     Raises BadInput for a judge beside another scorer.
     """
@@ -233,6 +233,8 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
         parts["program"] = options.program
     if options.rejected_solver:
         parts["rejected"] = options.rejected_solver
+    if options.pass_model:
+        parts["pass"] = options.pass_model
     return parts
 
 

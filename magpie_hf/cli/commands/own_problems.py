@@ -145,6 +145,8 @@ def unsampled(options: argparse.Namespace) -> None:
     options.scorer, options.min_score_gap, options.min_correctness_score_gap = "judge", None, None
     options.use_reference, options.rejected_solver, options.chosen = False, None, "best"
     options.objections, options.tir, options.known_set = False, None, []
+    options.pass_model = options.pass_rate = options.rl_pass_rate = None
+    options.easy_share = 0.0
 
 
 def with_defaults(options: argparse.Namespace) -> None:

@@ -161,7 +161,14 @@ def shown_of(recipe: Recipe, rows: Rows, candidates: bool = False) -> Iterator[S
 def tokens_of(rows: Rows) -> int:
     """The tokens that models wrote for these samples, without those of a judge."""
     total = 0
-    asked = ("solutions", "candidates", "objection_responses", "checker_responses", "program_texts")
+    asked = (
+        "solutions",
+        "candidates",
+        "objection_responses",
+        "checker_responses",
+        "program_texts",
+        "pass_responses",
+    )
     there = [column for column in ("tags", "rejected_response", *asked) if column in rows.made]
     for row in rows.read(["raw_num_tokens", *there]).to_pylist():
         written = [row.get("tags"), row.get("rejected_response")]

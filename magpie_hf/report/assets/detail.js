@@ -153,6 +153,12 @@ function accepted(row, details, spoken) {
         ["unknown_pairs", details.unknown_pairs || null],
         ["checker", opinion(details.checked, details.checker_answer)],
         ["objections", details.objections],
+        [
+          "pass_rate",
+          details.pass_rate == null
+            ? null
+            : say("of_answers", { share: share(details.pass_rate), n: details.pass_votes }),
+        ],
         ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),

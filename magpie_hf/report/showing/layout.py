@@ -302,6 +302,8 @@ def _opinions(row: Row) -> list[str]:
     if row.get("known_same"):
         where = {"row": row["nearest_known"], "similarity": row["known_similarity"]}
         lines.append(tr("known up to numbers: {row} (cosine {similarity:.2f})", **where))
+    if (rate := row.get("pass_rate")) is not None:
+        lines.append(tr("pass rate: {rate:.0%} of {count} answers", rate=rate, count=row["pass_votes"]))
     return lines
 
 

@@ -11,16 +11,20 @@ from typing import ClassVar
 from datasets import Features
 
 from magpie_hf.answers.notation import braced
-from magpie_hf.limits import check_rl
+from magpie_hf.limits import check_band, check_easy_share, check_rl
 from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.schema import (
     RL,
     RL_SUFFIX,
 )
+from magpie_hf.stage import seed_of
 from magpie_hf.stages.exports.base import Divided, Row
 from magpie_hf.stages.opinions import is_confirmed
+from magpie_hf.stages.pass_rate import PASS_RATE
 from magpie_hf.stages.solving import Instruction, instruction_for
 from magpie_hf.stages.step import OwnColumn
+
+ABOVE_NEVER, BELOW_ALWAYS = 1e-9, 1 - 1e-9  # of shares of at most 256 answers: 0 < p < 1
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class ExportRL(Divided):
     """`<domain>_rl`, train and test: problems with a majority answer as the ground truth.
 
     min_majority_share: the least majority share.
+    pass_rate: the least and the greatest pass rate, where that is known; None takes all between 0 and 1,
+    without both, as no reward differs there. easy_share: of the problems above it, the share that stays.
     first: added to the numbers of samples in `extra_info`, so that those of several domains differ.
 
     A reference answer that is used stands in the place of the majority's, whatever the votes say. Answers
@@ -62,6 +68,8 @@ class ExportRL(Divided):
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
     topics: bool = field(default=False, metadata={"later": True})
+    pass_rate: tuple[float, float] | None = field(default=None, metadata={"later": True})
+    easy_share: float = field(default=0.0, metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -73,6 +81,8 @@ class ExportRL(Divided):
 
     def __post_init__(self) -> None:
         check_rl(self.min_majority_share)
+        check_band(self.pass_rate)
+        check_easy_share(self.easy_share)
         object.__setattr__(self, "min_majority_share", float(self.min_majority_share))
 
     def rows(self, row: Row) -> list[Row]:
@@ -82,7 +92,7 @@ class ExportRL(Divided):
             answer, fits = row["majority_answer"], row["is_readable"]
             fits = answer is not None and fits and row["majority_share"] >= self.min_majority_share
             fits = fits and is_confirmed(row, self.opinions)
-        if not fits:
+        if not fits or not self._teaches(row):
             return []
         gold = braced(answer)
         told = instruction_for(row["problem"], self.instruction)
@@ -100,3 +110,17 @@ class ExportRL(Divided):
             "candidate_tokens": row["mean_num_tokens"],
         }
         return [published]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (*super().reads, *(("seed",) if self.easy_share else ()))
+
+    def _teaches(self, row: Row) -> bool:
+        """Whether the pass rate is in its band, or above it and among those that stay."""
+        rate = row.get(PASS_RATE)  # none without a model that measures it
+        if rate is None:
+            return True
+        least, greatest = self.pass_rate or (ABOVE_NEVER, BELOW_ALWAYS)
+        if rate <= greatest or not self.easy_share:
+            return bool(least <= rate <= greatest)
+        return seed_of(row["seed"], "easy_share") < self.easy_share * 2**48

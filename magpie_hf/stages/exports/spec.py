@@ -32,6 +32,8 @@ def export_of(spec: dict[str, Any]) -> Export:
     fields["opinions"] = tuple(spec.get("opinions", ()))
     if "instruction" in fields:
         fields["instruction"] = instruction_from(fields["instruction"])
+    if spec.get("pass_rate") is not None:
+        fields["pass_rate"] = tuple(spec["pass_rate"])
     if "generation" in fields:
         fields["generation"] = tuple((name, value) for name, value in fields["generation"])
     return kinds[fields.pop("is")](**fields)
