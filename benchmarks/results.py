@@ -176,6 +176,18 @@ def _report(kept: dict[str, Any]) -> Iterator[Line]:
     yield "seconds in Chromium until it works, to the last row, and to search all problems", opened
 
 
+def _labels(kept: dict[str, Any]) -> Iterator[Line]:
+    names = ("checker", "programs", "tools")
+    for chance, one in kept["chances"].items():
+        what = (
+            f"{kept['problems']} scripted problems, right with {chance}: tokens of a checker, of programs and"
+            " of answers with tools for each confirmed label; their shares of the build"
+        )
+        tokens = ", ".join(f"{one[f'{name}_a_label']:,.0f}" for name in names)
+        shares = ", ".join(f"{one[f'{name}_share']:.0%}" for name in names)
+        yield what, f"{tokens}; {shares}"
+
+
 def _planning(kept: dict[str, Any]) -> Iterator[Line]:
     for name, one in kept.items():
         what = (
@@ -200,6 +212,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "scaling": _scaling,
     "report": _report,
     "planning": _planning,
+    "labels": _labels,
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,12 +20,14 @@ from sympy.parsing.sympy_parser import (
     standard_transformations,
 )
 
+from magpie_hf.answers.comparison import Limits, compare
 from magpie_hf.answers.equality import relation
 from magpie_hf.answers.extraction import final_answer
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.cleaning.rules import reason_of, trim
 from magpie_hf.review.calibration.problems import FAMILIES, Known, known_problems
+from magpie_hf.review.calibration.values import value_of
 
 READ = (*standard_transformations, convert_xor, implicit_multiplication_application)
 X = sympy.Symbol("x")
@@ -242,3 +244,28 @@ def test_many_from_a_seed() -> None:
         known_problems(1, domains=("topology",))
     with pytest.raises(BadInput, match="levels are 4; choose from 1, 2 and 3"):
         known_problems(1, levels=(4,))
+
+
+def spellings(one: Known) -> Iterator[str]:
+    """Sentences in which a solver might say the answer."""
+    answer, value = one.answer, value_of(one.answer)
+    dfrac = answer.replace("\\frac", "\\dfrac")
+    yield from (f"So $\\boxed{{{text}}}$." for text in (answer, dfrac, f"x = {answer}"))
+    yield f"Hence\n\\[\n\\boxed{{{answer}}}\n\\]"
+    yield from (f"**Final Answer:** ${answer}$", f"The answer is ${answer}$.")
+    if value is not None and value.is_Rational and not value.is_Integer:
+        yield f"So $\\boxed{{{value}}}$."
+    if value is not None and value.is_Integer:
+        yield f"So $\\boxed{{{int(value):,}}}$."
+
+
+def test_the_answers_reader_reads_what_a_solver_writes_of_each_family() -> None:
+    each = {one.family: one for one in known_problems(3 * len(FAMILIES))}
+    said = [(one, text) for one in each.values() for text in spellings(one)]
+    lost = [
+        (one.family, text, one.answer)
+        for one, text in said
+        if compare(final_answer(text) or "", one.answer, Limits()).relation != "equal"
+    ]
+    assert not lost
+    assert each.keys() == {family.name for family in FAMILIES}

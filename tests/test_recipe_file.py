@@ -73,6 +73,7 @@ FITTING: Mapping[str, st.SearchStrategy[Any]] = {
     "known_set": st.lists(st.sampled_from(["gsm8k@12ab", "x/y:main@1.0#text,answer"]), min_size=1),
     "sft": st.sampled_from(["best", "all", "cold", 3]),
     "k": st.integers(2, 9),
+    "tir": st.integers(0, 256),
     "auto_extend": st.integers(0, 10),
     "count": st.integers(1, 10_000_000),
     **dict.fromkeys(("near", "scale", "top_p", "instruction_top_p", "candidate_top_p"), st.floats(0.01, 1)),

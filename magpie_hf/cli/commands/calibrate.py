@@ -38,7 +38,7 @@ EFFECTIVE = frozenset(
     " candidate_min_p max_tokens auto_extend max_model_len dtype checker program pairs_checked"
     " min_majority_share max_length_ratio engine_args engine_arg engine tensor_parallel_size"
     " data_parallel_size gpu_memory_utilization kv_cache_gb max_num_seqs endpoint server_kind patience ray"
-    " ray_workers shard_size shards_in_flight progress".split()
+    " ray_workers shard_size shards_in_flight".split()
 )
 COUNT, LEVELS = 200, "1,2,3"
 MOST = 100_000
