@@ -94,6 +94,7 @@ def test_no_error_hides_its_text() -> None:
     """Those that tell what a function returned, which is among the phrases."""
     told = {
         "_too_large(need, gpus, gpu, utilization, tensor, data)",
+        "plan.refusal",
         "self.selection.hopeless",
         "reason",
         "text",

@@ -183,7 +183,7 @@ def _scaled(example: Sequence[Request], mean: float) -> tuple[Request, ...]:
 
 def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
     """The requests and tokens of each stage that are left beside the rows that stay."""
-    kept = {(one.domain, one.stage): one for one in reuse.stages if one.kept}
+    kept = {(one.domain, one.stage): one for one in reuse.stages if one.kept or not one.why}
     found = []
     for stage, source in outline.stages.items():
         each = estimates.each[stage]

@@ -153,9 +153,8 @@ def plan_of(
     measured = read_measured(out)
     fits = measured is not None and measured.said == said_of(options, outline)
     estimates = measured_estimates(outline, measured) if measured is not None and fits else assumed(outline)
-    if (seen := seen_in(out, reuse)) and (
-        not measured or not fits or len(seen.lengths) > len(measured.lengths)
-    ):
+    seen = seen_in(out, reuse)
+    if seen is not None and (not measured or not fits or len(seen.lengths) > len(measured.lengths)):
         estimates = refined(outline, estimates, seen)
     elif measured is not None and not fits:
         words = tr(
@@ -178,7 +177,7 @@ def plan_of(
 
     loads, left = tuple(loads_of(outline, estimates)), tuple(left_of(outline, estimates, reuse))
     seconds = _seconds(outline, estimates, known, {}), _seconds(outline, estimates, known, reuse.done)
-    if known is None and reuse.stages:
+    if known is None and seen is not None and gpu is None:
         seconds = _by_pace(out, loads), _by_pace(out, left)
     return Plan(
         outline,
