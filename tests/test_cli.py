@@ -327,6 +327,31 @@ def test_every_public_name_can_be_imported() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, capture_output=True, timeout=60)
 
 
+@pytest.mark.parametrize(
+    ("script", "lines"),
+    [
+        ('magpie_hf.resolve("no such/model/here")', ["script.py:2: 'no such/model/here' is no model"]),
+        ("magpie_hf.BadInput\n1 / 0", ["Traceback (most recent call last):", "ZeroDivisionError"]),
+    ],
+)
+def test_a_users_mistake_ends_a_script_with_one_line(script: str, lines: list[str], tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(f"import magpie_hf\n{script}\n")
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert lines[0] in said[0]
+    assert lines[-1] in said[-1]
+    assert (len(said) == 1) == (len(lines) == 1)
+
+
 def test_wheel_holds_cards_and_builders(tmp_path: Path) -> None:
     """Built, installed in another environment, run from another folder."""
     wheel = [
