@@ -389,9 +389,11 @@ def listed(page: Page) -> list[str]:
 
 
 def waits(page: Page, count: int) -> None:
-    """Wait until so many rows are listed."""
+    """Wait until so many rows are listed, of what was asked for last."""
     page.wait_for_function(
-        "count => document.getElementById('found').textContent.startsWith(`${count} of `)", arg=str(count)
+        "count => { const found = document.getElementById('found');"
+        " return found.ariaBusy === 'false' && found.textContent.startsWith(`${count} of `); }",
+        arg=str(count),
     )
 
 

@@ -55,8 +55,12 @@ async function openList() {
   });
 }
 
+// Tell those who cannot see it, too, that the count is not yet that of what they asked for.
+const showBusy = (busy = search.pending) => byId("found").setAttribute("aria-busy", String(busy));
+
 async function listAnew() {
   const turn = ++list.turn;
+  showBusy(true);
   fillControls();
   const passes = await tests();
   if (turn !== list.turn) return;
@@ -83,6 +87,7 @@ async function listAnew() {
   // A list that comes out the same keeps its place: a late search must not throw the reader back to its top.
   const same = shown.length === list.shown.length && shown.every((row, at) => row === list.shown[at]);
   list.shown = shown;
+  showBusy();
   byId("found").textContent = say("found", { n: count(shown.length), all: count(all) });
   byId("space").style.height = `${shown.length * TALL}px`;
   if (!same) byId("scroll").scrollTop = 0;

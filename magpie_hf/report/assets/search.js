@@ -9,10 +9,13 @@ const search = {
   waiting: null,
   watch: null,
   trying: false, // whether a regular expression is being tried on the rows
+  pending: false, // whether the list waits for a search
   look: 0,
   looks: new Map(), // by number: what to do with the places that are found in some texts
   soon() {
     clearTimeout(this.waiting);
+    this.pending = true;
+    showBusy();
     this.waiting = setTimeout(() => {
       this.now();
       writeAddress(new URLSearchParams(location.hash.slice(1)).has(FIND));
@@ -38,7 +41,7 @@ const search = {
   end() {
     this.worker.terminate();
     this.worker = null;
-    this.trying = false;
+    this.trying = this.pending = false;
     this.looks.clear();
     this.turn += 1;
     list.hits = new Uint8Array(list.index.ids.length);
@@ -55,6 +58,7 @@ const search = {
       this.looks.get(data.look)?.(data.found);
       this.looks.delete(data.look);
     } else if (data.turn === this.turn && data.hits) {
+      this.pending = false;
       list.hits = data.hits;
       await listAnew();
     } else if (data.turn === this.turn) {
@@ -67,7 +71,7 @@ const search = {
     clearTimeout(this.waiting);
     const { text, regexp, everywhere } = searched();
     this.turn += 1;
-    this.trying = false;
+    this.trying = this.pending = false;
     if (!text) {
       list.hits = null;
       return listAnew();
@@ -80,6 +84,8 @@ const search = {
     }
     const { turn } = this;
     this.trying = regexp;
+    this.pending = true;
+    showBusy();
     this.send({ turn, text, regexp, everywhere, blocks: summary.blocks });
     return undefined;
   },
