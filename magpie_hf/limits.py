@@ -21,8 +21,10 @@ SIMILAR = 0.92  # two problems say the same from this cosine of their embeddings
 # From this cosine on a model is asked whether a problem is a benchmark's. With MiniLM, seven of ten own
 # paraphrases and translations lie above it, and none of four other problems of the same topics
 ASKED_FROM = 0.7
-# The same of known problems, of which at most so many are asked about
-KNOWN_FROM = 0.9
+# The same of known problems, of which at most so many are asked about. Of 200 problems of GSM8K in other
+# words and with other numbers (GSM-Plus), 374 of 400 lie above it with MiniLM, and none of 159,200 pairs of
+# others; from 0.9 on it were 303
+KNOWN_FROM = 0.85
 MOST_KNOWN = 5
 # Which answers of a problem are published: the best of its majority, all of them, or one asked for on its own
 SFT = ("best", "all", "cold")

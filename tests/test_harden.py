@@ -49,7 +49,7 @@ FAULTS: dict[str, list[tuple[str, str | None]]] = {
             NO_ANSWER,
         ),
         ("Show that the expected number of heads in $n$ tosses is $\\frac n2$.", NO_ANSWER),
-        ("A fair coin is tossed 5 times, and a walk goes right for heads and left for tails.", "no_task"),
+        ("A fair coin is tossed 5 times, and a token goes right for heads and left for tails.", "no_task"),
         ("Consider a martingale with respect to the tosses of a fair coin.", "no_task"),
         ("Discuss how the binomial distribution describes 5 tosses of a fair coin.", None),
         ("Explain the idea of a generating function by the example of coin tosses.", None),
