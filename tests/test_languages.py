@@ -29,7 +29,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.problems.system_texts import SystemText, chosen
+from magpie_hf.problems.system_texts import SystemText
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.topics import read_topics
 from magpie_hf.recipe_file.writing import beyond, said_of, text_of
@@ -39,7 +39,7 @@ from magpie_hf.schema import PUBLISHED, TOPIC
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.spec import export_of, spec_of
-from magpie_hf.stages.instruct import Instruct
+from magpie_hf.stages.instruct import Instruct, chosen
 from magpie_hf.stages.solving import JAPANESE_INSTRUCTION, ByLanguage, instruction_for, instruction_of
 
 BOTH = {"en": 0.6, "ja": 0.4}

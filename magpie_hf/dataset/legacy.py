@@ -15,9 +15,9 @@ from typing import Any
 from magpie_hf.card.stats import Built, Tally
 from magpie_hf.domains import Domain
 from magpie_hf.models.chat import chat_of
-from magpie_hf.problems.system_texts import chosen
 from magpie_hf.recipe import Recipe
 from magpie_hf.stages.exports.base import USED
+from magpie_hf.stages.instruct import chosen
 from magpie_hf.stages.published_answers import published_answers
 from magpie_hf.store.shards import write_json
 

@@ -6,14 +6,10 @@ Not here: where a chat template has them.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.limits import check_languages
-from magpie_hf.stage import seed_of
 
 ENGLISH, JAPANESE = "en", "ja"
 WRITTEN = (ENGLISH, JAPANESE)  # languages that the domains of this package have texts in
@@ -89,13 +85,6 @@ def check_weight(weight: float) -> None:
     is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
     if not is_number or not 0 < weight <= MOST_WEIGHT:
         raise BadInput(f"a weight is {shortened(weight)}; give a number above 0, such as 1")
-
-
-def chosen(texts: Sequence[SystemText], seed: int) -> SystemText:
-    """The text of the row with this seed: the same in every build with these texts."""
-    ends = list(accumulate(text.weight for text in texts))
-    at = bisect_right(ends, seed_of(seed, "system_text") / 2**48 * ends[-1])
-    return texts[min(at, len(texts) - 1)]
 
 
 def english(user: str, subject: str) -> str:

@@ -6,9 +6,11 @@ Not here: filtering instructions.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -18,7 +20,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.limits import check_first_token
 from magpie_hf.models.chat import Chat, chat_of
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.problems.system_texts import SystemText, chosen
+from magpie_hf.problems.system_texts import SystemText
 from magpie_hf.schema import INSTRUCTION, TOPIC
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 
@@ -162,6 +164,13 @@ class Instruct(Stage):
         for row, rest in zip(opened, rests, strict=True):
             samples[row] = _joined(first_tokens[row], rest)
         return samples
+
+
+def chosen(texts: Sequence[SystemText], seed: int) -> SystemText:
+    """The text of the row with this seed: the same in every build with these texts."""
+    ends = list(accumulate(text.weight for text in texts))
+    at = bisect_right(ends, seed_of(seed, "system_text") / 2**48 * ends[-1])
+    return texts[min(at, len(texts) - 1)]
 
 
 def _joined(first_token: Completion, rest: Completion) -> Completion:
