@@ -80,6 +80,21 @@ class Passing(Answers):
         return replace(made, text=f"So \\boxed{{{label if right else label + 1}}}.")
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """A rule of one's own on the votes, which are there before the selection where a band needs them."""
+
+    name: str = "agreed"
+    reads: tuple[str, ...] = ("majority_share",)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {"split_vote": "has no unanimous vote"}
+
+    def __call__(self, row: Row) -> str | None:
+        return None if row["majority_share"] == 1 else "split_vote"
+
+
 def passing(solver: Answers, name: str = "small") -> Passing:
     return Passing(replace(solver.model, name=f"other/{name}"))
 
@@ -220,10 +235,11 @@ def test_a_band_is_filled_exactly_in_the_order_of_samples(solver: Solver, tmp_pa
 
 
 def test_the_accepted_problems_do_not_depend_on_shards(solver: Solver, tmp_path: Path) -> None:
-    """Two domains, and a narrow band."""
+    """Two domains, a narrow band, and a rule that reads answers."""
     made = []
     for name, rows, flying in (("one", 7, 2), ("two", 50, 8)):
         recipe = recipe_of(solver, passing(solver), "algebra", "geometry", count=5, band=(0.2, 0.5))
+        recipe = replace(recipe, acceptance=replace(recipe.acceptance, rules=(Agreed(),)))
         data = build(recipe, tmp_path / name, shard_rows=rows, shards_in_flight=flying)
         made.append({key: rows_of(data, key, "train_sft") for key in ("algebra", "geometry")})
     assert made[0] == made[1]
