@@ -297,12 +297,23 @@ class Recipe:
             reading += [RecogniseKnown(self.reader, self.known)] if self.known else []
             places.append(("", self.reader, [reading]))
         if self.selects_by_answers:
-            moving = self.acceptance.off_topic == "move"
-            rules = replace(self.acceptance, pass_rate=None, reviewed=())
-            keys = tuple(one.key for one in self.domains) if moving else ()
-            screen = Screen(rules, keys, self.reference == USED)
-            places += [("", None, [[screen]]), *self._answered(domain)]
+            answered = self._answered(domain)
+            places += [("", None, [[self._screen(answered)]]), *answered]
         return passes_of(places, self.steps)
+
+    def _screen(self, answered: Places) -> Screen:
+        """The rules that need no answers; those of one's own may read what the places of answers make."""
+        stages = [stage for _, _, steps in answered for stages in steps for stage in stages]
+        names = {place for place, _, _ in answered} - {""}
+        stages += [step.stage for step in self.steps if step.after in names]
+        late = {column for stage in stages for column in stage.adds}
+        rules = tuple(rule for rule in self.acceptance.rules if late.isdisjoint(rule.reads))
+        moving = self.acceptance.off_topic == "move"
+        return Screen(
+            replace(self.acceptance, pass_rate=None, reviewed=(), rules=rules),
+            tuple(one.key for one in self.domains) if moving else (),
+            self.reference == USED,
+        )
 
     @property
     def selects_by_answers(self) -> bool:
