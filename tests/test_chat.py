@@ -671,7 +671,9 @@ class TestTokenizerFiles:
         ends = ids_of(tokenizer_of(QWEN_CODER), ("<|im_end|>",))
         assert done.stdout.strip() == str(ends), done.stderr
         done = _asked_of("acme/model", "e" * 40, HF_HOME=str(tmp_path), HF_HUB_OFFLINE="1")
-        assert re.search(r"BadInput: .* is not in the cache and the Hub cannot be reached; ", done.stderr)
+        assert re.search(
+            r"^\S+ of acme/model is not in the cache and the Hub cannot be reached; ", done.stderr
+        )
 
     def test_a_gated_repository_is_one_line(self, tmp_path: Path) -> None:
         class Gate(BaseHTTPRequestHandler):
@@ -688,7 +690,7 @@ class TestTokenizerFiles:
             )
             hub.shutdown()
         assert (
-            "BadInput: the Hub does not give tokenizer.json of acme/model (GatedRepoError); accept the terms"
+            "the Hub does not give tokenizer.json of acme/model (GatedRepoError); accept the terms"
             " on the model's page, and check `hf auth whoami`"
         ) in done.stderr
 

@@ -37,7 +37,7 @@ from magpie_hf.problems.benchmarks.loading import load_benchmark, load_benchmark
 from magpie_hf.problems.benchmarks.names import PRESETS, Benchmark, Loaded, NotChecked, benchmarks_of
 from magpie_hf.problems.benchmarks.overlap import Index
 from magpie_hf.schema import EMBEDDING
-from magpie_hf.selection.nearest import Nearest
+from magpie_hf.selection.nearest import NearestBenchmark
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.decontaminate import Decontaminate
 from magpie_hf.stages.recognise import Recognise
@@ -316,7 +316,9 @@ def embedded(rows: Rows, vectors: list[list[float] | None]) -> Rows:
 
 def test_the_nearest_row_of_a_benchmark_that_is_near_enough() -> None:
     texts = ("One.", "Two.", "Three.", "Two again.", "Without.")
-    nearest = Nearest([Loaded(Benchmark("exam", "/exam", revision="sha256:1"), texts, tuple("abcde"))])
+    nearest = NearestBenchmark(
+        [Loaded(Benchmark("exam", "/exam", revision="sha256:1"), texts, tuple("abcde"))]
+    )
     vectors: list[list[float] | None] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     for start, stop in ((2, 5), (0, 2)):  # shards may come in any order
         part = nearest.rows("algebra", start, stop)

@@ -10,16 +10,20 @@ from pathlib import Path
 import pytest
 from test_tag import PAIRS
 
+from magpie_hf.answers.programs.sandbox import Sandbox
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import CONTEXT_FULL
 from magpie_hf.engines.vllm.engine import VLLM
+from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.scorers.judge import Judge
 from magpie_hf.stages.instruct import Instruct, openers
-from magpie_hf.stages.recognise import MAX_TOKENS, Recognise
+from magpie_hf.stages.recognise import Recognise
+from magpie_hf.stages.same_problem import MAX_TOKENS
 from magpie_hf.stages.tag import Tag
+from magpie_hf.stages.tool_answers import ToolAnswers
 
 pytestmark = [
     pytest.mark.vllm,
@@ -57,6 +61,29 @@ def test_a_real_model_can_only_answer_validly(engine: VLLM) -> None:
         "it repeats neither the first domain nor the last example"
     )
     assert max(one["num_tokens"] for one in tags) < 120, "and writes no white space"
+
+
+def test_a_real_model_writes_programs_round_after_round(engine: VLLM) -> None:
+    """Its programs run, whether they are of use or not; the same seeds give the same rounds."""
+    try:
+        Sandbox.found()
+    except BadInput as refusal:
+        pytest.skip(str(refusal))
+    stage = ToolAnswers(engine, Sampling(temperature=0.5, max_tokens=400), k=3)
+    asked = {
+        "problem": ["What is $12 \\cdot 13$?", "What is the sum of the integers from 1 to 100?"],
+        "seed": [3, 4],
+        "majority_answer": ["156", "5050"],
+        "majority_share": [1.0, 1.0],
+    }
+    answers = [one for of in stage(asked)["tool_answers"] for one in of]
+    assert len(answers) == 6
+    ran = [one for one in answers if one["runs"]]
+    assert ran, "it writes a block of Python where it is asked to"
+    for one in ran:
+        assert len(one["rounds"]) in (len(one["runs"]), len(one["runs"]) + 1)
+        assert "```output\n" in one["text"]
+    assert stage(asked)["tool_answers"] == [answers[:3], answers[3:]]
 
 
 def test_a_real_model_compares_two_problems(engine: VLLM) -> None:

@@ -6,6 +6,8 @@ Not here: the sandbox (test_programs.py).
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -272,4 +274,45 @@ def test_an_engine_that_dies_is_asked_nothing_twice(tools: Tools, demo_model: Pa
     assert len(seeds[0]) == 12  # the last of which was not answered
     assert not set(seeds[0][:-1]) & set(seeds[1])
     assert sorted({*seeds[0], *seeds[1]}) == sorted(seeds[2])
+    assert rows_of(resumed, "algebra_tir") == rows_of(whole, "algebra_tir")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from test_tir import END_OF_CODE, Tools, build, recipe_of, resolve
+
+model, out, log = sys.argv[2:]
+
+
+class Killed(Tools):
+    def __call__(self, prompt, sampling, seed):
+        said = super().__call__(prompt, sampling, seed)
+        rounds = [one for one, (of, _) in enumerate(self.requests) if END_OF_CODE in of.stop]
+        if len(rounds) > 11:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if rounds and rounds[-1] == len(self.requests) - 1:
+            with open(log, "a") as file:
+                file.write(f"{seed}\\n")
+        return said
+
+
+build(recipe_of(Killed(resolve(model), cut_every=7)), Path(out), shard_rows=3, shards_in_flight=1)
+"""
+
+
+@pytest.mark.scale
+def test_a_build_that_is_killed_asks_nothing_twice(tools: Tools, demo_model: Path, tmp_path: Path) -> None:
+    whole = build(recipe_of(tools), tmp_path / "whole")
+    log = tmp_path / "log"
+    words = [str(Path(__file__).parent), str(demo_model), str(tmp_path / "out"), str(log)]
+    done = subprocess.run([sys.executable, "-c", KILLED, *words], timeout=300, check=False)
+    assert done.returncode == -signal.SIGKILL
+    rest = Tools(tools.model, cut_every=7)
+    resumed = build(recipe_of(rest), tmp_path / "out", shard_rows=5)
+    before = set(map(int, log.read_text().split()))
+    assert len(before) >= 11
+    assert not before & {seed for one, seed in rest.requests if END_OF_CODE in one.stop}
     assert rows_of(resumed, "algebra_tir") == rows_of(whole, "algebra_tir")
