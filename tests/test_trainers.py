@@ -39,7 +39,7 @@ def built(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     out = tmp_path_factory.mktemp("built") / "out"
     answers = Tools(resolve(str(demo_model)), answers=2)
     smaller = Answers(replace(answers.model, name="other/small"), salt="small", answers=3)
-    recipe = replace(small_recipe(answers, count=24, k=5), rl_majority_share=0.3, tir=1)
+    recipe = replace(small_recipe(answers, count=24, k=5), rl_majority_share=0.3, tir=3)
     return out, build(replace(recipe, rejecter=FakeEngine(smaller.model, smaller)), out)
 
 
