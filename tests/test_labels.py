@@ -211,7 +211,7 @@ class Killed(ROLES[role]):
 
 
 answers = Answers(resolve(model))
-build(with_role(role, labelled(answers, Killed), answers), Path(out), shard_rows=3)
+build(with_role(role, labelled(answers, Killed), answers), Path(out), shard_rows=3, shards_in_flight=1)
 """
 
 

@@ -814,7 +814,6 @@ SEEN = {
     "problem": [None, "Find $x$.", "Find $y$.", None],
     "tags": [None, {"kind": "computation"}, {"kind": "example"}, None],
     "suspicions": [None, [], ["chat"], None],
-    "suspicions": [None, [], ["chat"], None],
     "candidates": [None, [candidate("a"), candidate("b")], [candidate("c"), candidate("d")], None],
     "scores": [
         None,

@@ -66,11 +66,6 @@ def given(problems: list[str], *suspicions: list[str] | None) -> dict[str, list[
     return {"problem": problems, "suspicions": list(suspicions) or [None] * len(problems)}
 
 
-def given(problems: list[str], *suspicions: list[str] | None) -> dict[str, list[Any]]:
-    """A batch of the tagger's."""
-    return {"problem": problems, "suspicions": list(suspicions) or [None] * len(problems)}
-
-
 def reused(stage: Stage, out: dict[str, list[Any]]) -> Journal:
     """A journal of what the finished rows know."""
     return Journal(known=stage.reusable({column: out[column] for column in stage.adds}))
@@ -103,12 +98,6 @@ def test_junk_is_dropped_by_the_rules_or_by_a_tagger_that_reads(chatml: Model) -
     assert len(doubted) > len(junk) / 2
     assert all(alone in found for alone, found in doubted), "no rule drops what the tagger is to read"
 
-    left = Clean((chatml,), suspects=True)({"raw_instruction": texts, "raw_finish_reason": ["stop"] * len(texts)})
-    rows = zip(cleaned["dropped"], left["dropped"], left["suspicions"], strict=True)
-    doubted = [(alone, found) for alone, dropped, found in rows if dropped is None and alone is not None]
-    assert len(doubted) > len(junk) / 2
-    assert all(alone in found for alone, found in doubted), "no rule drops what the tagger is to read"
-
     said = [{**GOOD, **row["tags"]} for row in junk]
     script = Script(chatml, [json.dumps(said[at]) for at in passed])
     tagged = Tag(FakeEngine(chatml, script), PAIRS)(given([texts[at] for at in passed]))["tags"]
@@ -120,15 +109,6 @@ def test_junk_is_dropped_by_the_rules_or_by_a_tagger_that_reads(chatml: Model) -
         row = {"dropped": None, "contaminated_by": None, "tags": tags[at], "trimmed": trimmed}
         _, reason = Acceptance().place(row, "algebra", ("algebra",))
         assert reason is not None or (trimmed == "contains_solution" and problem == tasks[at]), problem
-
-
-def test_a_suspicion_is_told_to_the_tagger(chatml: Model) -> None:
-    script = Script(chatml, [ANSWER] * 3)
-    Tag(FakeEngine(chatml, script), PAIRS)(given(["P", "Q", "R"], None, [], ["fragment", "no_task"]))
-    without, empty, with_hints = (text for text, *_ in script.asked)
-    assert "Look closely" not in without + empty
-    hint = "a start in the middle of a sentence, and nothing that asks or orders."
-    assert f"</problem>\n\nLook closely: a check by patterns, which may be wrong, found {hint}" in with_hints
 
 
 def test_a_suspicion_is_told_to_the_tagger(chatml: Model) -> None:
