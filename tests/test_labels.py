@@ -159,14 +159,16 @@ def test_a_checker_that_found_no_answer_is_not_asked_again(answers: Answers, tmp
     assert checker.requests[: len(first)] == first
 
 
-ROLES = {"checker": Answers, "programs": Programs, "looks": Doubts}
+ROLES = {"checker": Answers, "programs": Programs, "looks": Doubts, "rejected": Answers}
 
 
 def with_role(role: str, asked: Answers, solving: Answers) -> Recipe:
     """A recipe in which this model has one of the new roles alone."""
-    of_programs = role == "programs"
-    recipe = recipe_of(solving, None if of_programs else asked, asked if of_programs else None)
-    solving.answers = 12 if role == "looks" else 3
+    checker = asked if role in ("checker", "looks") else None
+    recipe = recipe_of(solving, checker, asked if role == "programs" else None)
+    if role == "rejected":
+        recipe = replace(recipe, rejecter=FakeEngine(asked.model, asked))
+    solving.answers = {"looks": 12, "rejected": 1}.get(role, 3)
     return replace(recipe, objections=role == "looks", domains=(replace(recipe.domains[0], count=9),))
 
 
@@ -177,7 +179,8 @@ def test_an_engine_that_dies_is_asked_nothing_twice(answers: Answers, tmp_path: 
     dying = once_dead(answers, ROLES[role], 7)
     with pytest.raises(EngineError):
         build(with_role(role, dying, answers), tmp_path / "out", shard_rows=3, shards_in_flight=1)
-    assert not any(sampling.logprobs for sampling, _ in answers.requests), "scores come later"
+    scored = any(sampling.logprobs for sampling, _ in answers.requests)
+    assert scored == (role == "rejected"), "a smaller model alone is asked behind the scores"
     rest = labelled(answers, ROLES[role])
     resumed = build(with_role(role, rest, answers), tmp_path / "out", shard_rows=5)
     seeds = [seed for one in (dying, rest) for _, seed in one.requests]
