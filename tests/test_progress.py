@@ -49,6 +49,7 @@ from magpie_hf.progress.events import (
     as_json,
     name_of,
 )
+from magpie_hf.progress.remaining import Estimates
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}
 
@@ -116,6 +117,7 @@ def plan_of(tokens: float, requests: int = 400) -> PlanMade:
     stages = {
         "instruct": (120, 1200.0, 12000.0),
         "candidates": (requests, 10.0 * requests, tokens * requests),
+        "score": (400, 40_000.0, 400.0),
     }
     rows = [{"domain": "algebra", "samples": [100.0, 120.0, 150.0]}]
     return PlanMade(
@@ -222,6 +224,48 @@ def test_the_time_left_is_right_before_a_shard_is_finished(
         if 0.2 * whole < at - 1000 < 0.9 * whole and not 0.7 < (guess or 0) / (clock[0] - at) < 1.3
     ]
     assert len(wrong) <= 0.1 * whole, wrong
+
+
+def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
+    """An engine that makes 300 tokens a second, or reads 1,500, while others wait."""
+    for price, counted, expected in ((0.2, "engine", 0.2), (0.0, "engine", 0.0), (0.2, "finished", 0.1)):
+        estimates, made, read = Estimates(), 0.0, 0.0
+        for second in range(60):
+            reading = 1000 if second // 10 % 2 else 50
+            read += reading
+            made += 300 - price * reading
+            speed = Speed("it", 90, 0, None, None, None, counted, round(read), round(made), 40)
+            estimates.speed(speed, 1000.0 + second)
+        assert estimates.prompt_work("it") == pytest.approx(expected, abs=0.02)
+        if counted == "engine":
+            assert estimates.full_rate("it") == pytest.approx(300, rel=0.05)
+
+
+def test_the_scorer_is_asked_for_complete_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan believed that all answers are complete; three of four are truncated."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    board, stages = Board(), ("candidates", "score")
+    scored = replace(PLANNED.domains[0], answers=stages, engines=dict.fromkeys(stages, "it"))
+    for event in (
+        plan_of(150.0),
+        replace(PLANNED, domains=(scored,)),
+        ShardFinished("algebra", "instruct", 100, 9.0, 0, {}),
+        SelectionMoved("algebra", 100, 100, 100, {}),
+    ):
+        board.take(event)
+    asked = StageRequests("algebra", "candidates", 100, 400, 400, 400, 40000, 4000, 1842.0, 300)
+    guesses = []
+    for truncated in (300, 0):
+        board.take(UnderWay((replace(asked, truncated=truncated),)))
+        for _ in range(9):
+            clock[0] += 1.0
+            made = round(400 * (clock[0] - 1000.0))
+            board.take(Speed("it", 90, made, 400.0, 400.0, None, "engine", 0, 0, 90))
+        guesses.append(board.left(clock[0]))
+    few, many = guesses
+    assert few is not None
+    assert many == pytest.approx(4 * few, rel=0.01)
 
 
 def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:

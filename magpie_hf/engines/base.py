@@ -359,5 +359,7 @@ def _deliver(
 def _ended(engine: str, began: float, prompt_tokens: int, future: Future[Any]) -> None:
     """Report the end of a request to the meter."""
     good = not future.cancelled() and future.exception() is None
-    tokens = future.result().num_tokens if good and isinstance(future.result(), Completion) else 0
-    meter.ended(engine, began, prompt_tokens if good else None, tokens)
+    completion = future.result() if good and isinstance(future.result(), Completion) else None
+    tokens = completion.num_tokens if completion else 0
+    truncated = completion is not None and completion.finish_reason != "stop"
+    meter.ended(engine, began, prompt_tokens if good else None, tokens, truncated=int(truncated))

@@ -25,9 +25,18 @@ class Watcher(Protocol):
         """Requests were started."""
 
     def ended(
-        self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
+        self,
+        engine: str,
+        began: float,
+        at: float,
+        requests: int,
+        prompt_tokens: int | None,
+        tokens: int,
+        truncated: int,
     ) -> None:
-        """Requests have ended. prompt_tokens: None where they failed."""
+        """Requests have ended. prompt_tokens: None where they failed; truncated: those that did not stop by
+        themselves.
+        """
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
         """An engine was loaded in this many seconds. restart: after one died."""
@@ -76,11 +85,13 @@ def started(engine: str, requests: int = 1) -> float:
     return at
 
 
-def ended(engine: str, began: float, prompt_tokens: int | None, tokens: int, requests: int = 1) -> None:
+def ended(
+    engine: str, began: float, prompt_tokens: int | None, tokens: int, requests: int = 1, truncated: int = 0
+) -> None:
     """Report the end of requests that started at `began`; prompt_tokens: None where they failed."""
     at = time.monotonic()
     for watcher in _watchers:
-        watcher.ended(engine, began, at, requests, prompt_tokens, tokens)
+        watcher.ended(engine, began, at, requests, prompt_tokens, tokens, truncated)
 
 
 @contextmanager

@@ -73,7 +73,14 @@ class RequestLog:
             self._stages[engine, at] = file.parent.name.rpartition("-")[0]
 
     def ended(
-        self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
+        self,
+        engine: str,
+        began: float,
+        at: float,
+        requests: int,
+        prompt_tokens: int | None,
+        tokens: int,
+        truncated: int,
     ) -> None:
         stage = self._stages.pop((engine, began), None)
         if stage is not None and prompt_tokens is not None:

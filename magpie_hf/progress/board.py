@@ -24,7 +24,9 @@ from magpie_hf.progress.events import (
     StageRequests,
     UnderWay,
 )
-from magpie_hf.progress.remaining import Estimates, Workload, seconds_left
+from magpie_hf.progress.remaining import Estimates, Workload, complete_of, seconds_left
+
+CANDIDATES, SCORE = "candidates", "score"  # of stages: a complete candidate is a request of the scorer
 
 
 class Board:
@@ -161,23 +163,29 @@ class Board:
 
     def left(self, now: float) -> float | None:
         """Seconds until the end, from the requests that are left and the speed so far; None if not known."""
-        loads = []
+        loads, each = [], None
         for stage in self.stages:
-            asked = [one for (name, _), one in self._under_way.items() if name == stage]
             engine = next((one.engines[stage] for one in self.domains.values() if stage in one.engines), None)
+            if engine is None:
+                continue
             rows = self._left_of(stage)
-            flying = any(one.asked > one.done for one in asked)
-            if engine is None or (rows == 0 and not flying):  # a shard is finished whole, needed or not
+            load = self._workload(stage, engine, rows or 0.0, each if stage == SCORE else None)
+            if stage == CANDIDATES:
+                each = complete_of(self._estimates, load)
+            if rows == 0 and not load.flying:  # a shard is finished whole, needed or not
                 continue
             if rows is None:
                 return None
-            begun = self._made[stage] + sum(self._alive(one) for one in asked)
-            bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
-            planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
-            bound = max(bounds, default=None)
-            loads.append(Workload(stage, engine, rows, begun, planned, tuple(asked), bound))
+            loads.append(load)
         knows = any(one.engines for one in self.domains.values())
         return seconds_left(self._estimates, loads) if knows else None
+
+    def _workload(self, stage: str, engine: str, rows: float, each: float | None) -> Workload:
+        asked = tuple(one for (name, _), one in self._under_way.items() if name == stage)
+        begun = self._made[stage] + sum(self._alive(one) for one in asked)
+        bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
+        planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
+        return Workload(stage, engine, rows, begun, planned, asked, max(bounds, default=None), each)
 
     def _left_of(self, stage: str) -> float | None:
         left = 0.0

@@ -130,7 +130,7 @@ class StageRequests:
 
     rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
     prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
-    natural logarithms of each one's tokens.
+    natural logarithms of each one's tokens; truncated: those that did not stop by themselves.
     """
 
     domain: str
@@ -142,6 +142,7 @@ class StageRequests:
     tokens: int
     prompt_tokens: int
     log_tokens: float
+    truncated: int = 0
 
 
 @dataclass(frozen=True)

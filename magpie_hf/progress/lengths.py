@@ -9,36 +9,67 @@ the likeliest middle is found from what finished, from what is longer than it is
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 
 SPREAD = 0.7  # of the logarithm
 TRUST = 0.5  # spread of the plan's logarithm about the truth: its lengths are right within a factor of 1.6
 LEAST, MOST, STEP = 0.0, 12.0, 0.1  # logarithms of the middles that are tried
 
 
-def more(
-    so_far: float, at_work: float, finished: int, logarithms: float, planned: float | None, bound: int | None
-) -> float:
-    """Tokens that follow on average, for requests that have `so_far` each.
+@dataclass(frozen=True)
+class Lengths:
+    """What is known of the lengths of a stage's requests.
 
-    finished: requests; logarithms: the sum of those of their tokens; planned: the mean by the plan; bound: of
-    a request. 0 where nothing is known.
+    at_work: requests that have `so_far` tokens each; finished: others; logarithms: the sum of those of their
+    tokens; planned: the mean by the plan; bound: of a request.
     """
-    if not finished and planned is None:
-        return 0.0
-    begun = math.log(max(so_far, 1.0))
-    middle_planned = None if planned is None else math.log(max(planned, 1.0)) - SPREAD**2 / 2
 
-    def likely(middle: float) -> float:
-        likelihood = (logarithms * middle - finished * middle**2 / 2) / SPREAD**2
-        likelihood += at_work * math.log(max(_longer(begun, middle), 1e-300))
-        if middle_planned is not None:
-            likelihood -= ((middle - middle_planned) / TRUST) ** 2 / 2
+    so_far: float
+    at_work: float
+    finished: int
+    logarithms: float
+    planned: float | None
+    bound: int | None
+
+    @property
+    def more(self) -> float:
+        """Tokens that follow on average, for those at work; 0 where nothing is known."""
+        if not self._known:
+            return 0.0
+        whole = _mean_up_to(math.inf if self.bound is None else float(self.bound), self._middle)
+        more = max(0.0, whole - _mean_up_to(max(self.so_far, 1.0), self._middle))
+        return more / max(_longer(self._begun, self._middle), 1e-9)
+
+    @property
+    def stopping(self) -> float:
+        """The share of those at work that stop by themselves, before the bound; 1 where nothing is known."""
+        if not self._known or self.bound is None:
+            return 1.0
+        longer = _longer(math.log(max(self.bound, 1.0)), self._middle)
+        return max(0.0, 1 - longer / max(_longer(self._begun, self._middle), 1e-9))
+
+    @property
+    def _known(self) -> bool:
+        return bool(self.finished) or self.planned is not None
+
+    @property
+    def _begun(self) -> float:
+        return math.log(max(self.so_far, 1.0))
+
+    @cached_property
+    def _middle(self) -> float:
+        """The likeliest middle, as a logarithm."""
+        steps = range(round((MOST - LEAST) / STEP) + 1)
+        return max((LEAST + STEP * step for step in steps), key=self._likelihood)
+
+    def _likelihood(self, middle: float) -> float:
+        likelihood = (self.logarithms * middle - self.finished * middle**2 / 2) / SPREAD**2
+        likelihood += self.at_work * math.log(max(_longer(self._begun, middle), 1e-300))
+        if self.planned is not None:
+            planned = math.log(max(self.planned, 1.0)) - SPREAD**2 / 2
+            likelihood -= ((middle - planned) / TRUST) ** 2 / 2
         return likelihood
-
-    steps = range(round((MOST - LEAST) / STEP) + 1)
-    middle = max((LEAST + STEP * step for step in steps), key=likely)
-    whole = _mean_up_to(math.inf if bound is None else float(bound), middle)
-    return max(0.0, whole - _mean_up_to(max(so_far, 1.0), middle)) / max(_longer(begun, middle), 1e-9)
 
 
 def _longer(logarithm: float, middle: float) -> float:

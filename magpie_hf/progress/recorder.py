@@ -65,12 +65,19 @@ class Recorder:
             self._requests.start(engine, at, requests)
 
     def ended(
-        self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
+        self,
+        engine: str,
+        began: float,
+        at: float,
+        requests: int,
+        prompt_tokens: int | None,
+        tokens: int,
+        truncated: int,
     ) -> None:
         # A request that began earlier is another build's, whose start was not counted here.
         if engine in self._meters and began >= self._began:
             self._meters[engine].end(began, at, requests, prompt_tokens, tokens)
-            self._requests.end(engine, began, at, requests, prompt_tokens, tokens)
+            self._requests.end(engine, began, at, requests, prompt_tokens, tokens, truncated)
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
         if engine in self._meters:

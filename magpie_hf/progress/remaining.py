@@ -2,21 +2,25 @@
 
 Not here: which rows are left (board.py).
 
-Work is counted in tokens, with a tenth for each prompt token. How long a stage's answers are is known from
-the finished ones, from what those in flight have so far, and, while the finished ones are few, from the plan.
+Work is counted in tokens. What a prompt token costs in sampled ones is seen where the engine counts both, and
+is a tenth before that. How long a stage's answers are is known from the finished ones, from what those in
+flight have so far, and, while the finished ones are few, from the plan.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from magpie_hf.progress.events import EngineOpened, Speed, StageRequests
-from magpie_hf.progress.lengths import more
+from magpie_hf.progress.lengths import Lengths
 
-PROMPT_WORK = 0.1  # of a prompt token, in sampled ones
+PROMPT_WORK = 0.1  # of a prompt token, in sampled ones, before more is known
+PROMPT_SPREAD = 0.05  # of the truth about that
+NOISE = 0.1  # of an engine's speed from window to window, as a share of it
+WINDOW_SECONDS = 5.0
 LOOK_BACK = {"engine": 60.0, "finished": 180.0}  # seconds of work that a speed is taken from, by who counts
 NOW = {"engine": 20.0, "finished": 180.0}  # and the speed of now
 KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
@@ -26,11 +30,16 @@ LEAST_SECONDS = 3.0  # of work, before which a speed is none
 
 @dataclass(frozen=True)
 class _Tick:
-    """Some seconds of an engine at work: what it did, and on how many requests."""
+    """Some seconds of an engine at work: tokens that it made and read, and on how many requests it worked.
+
+    full: whether others waited for it.
+    """
 
     seconds: float
-    work: float
+    tokens: float
+    prompts: float
     working: int
+    full: bool
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,8 @@ class Workload:
     """A stage with rows left to make.
 
     rows: those that are left; begun: those that this build has made or begun; planned: those in all, by the
-    plan; asked: its requests, a domain each; most_tokens: the bound of a request.
+    plan; asked: its requests, a domain each; most_tokens: the bound of a request; each: requests of a row,
+    where an earlier stage tells; None where only the plan does.
     """
 
     stage: str
@@ -48,6 +58,7 @@ class Workload:
     planned: float
     asked: tuple[StageRequests, ...]
     most_tokens: int | None
+    each: float | None = None
 
     @property
     def answered(self) -> int:
@@ -78,7 +89,8 @@ class Estimates:
         self._sources: dict[str, str] = {}  # by engine
         self._openings: dict[str, float] = {}
         self._ticks: dict[str, deque[_Tick]] = {}
-        self._before: dict[str, tuple[float, float]] = {}  # when an engine told last, and its work by then
+        # When an engine told last, and the tokens that it had made and read by then
+        self._before: dict[str, tuple[float, float, float]] = {}
 
     def plan(self, plan: Mapping[str, Any]) -> None:
         for one in plan["stages"]:
@@ -99,12 +111,14 @@ class Estimates:
     def speed(self, event: Speed, now: float) -> None:
         """Take in what an engine did since it told last."""
         self.last[event.engine] = event
-        work = event.tokens + event.unfinished_tokens + PROMPT_WORK * event.prompt_tokens
-        at, before = self._before.get(event.engine, (now - 1.0, 0.0))
-        self._before[event.engine] = now, max(before, work)
+        at, made, read = self._before.get(event.engine, (now - 1.0, 0.0, 0.0))
+        tokens = max(made, event.tokens + event.unfinished_tokens)
+        prompts = max(read, event.prompt_tokens)
+        self._before[event.engine] = now, tokens, prompts
         ticks = self._ticks.setdefault(event.engine, deque())
         seconds = min(2.0, now - at)  # an idle time was not spent at work
-        ticks.append(_Tick(seconds, max(0.0, work - before), event.working))
+        full = event.working < event.running
+        ticks.append(_Tick(seconds, tokens - made, prompts - read, event.working, full))
         while sum(tick.seconds for tick in ticks) > KEPT_SECONDS:
             ticks.popleft()
 
@@ -122,9 +136,7 @@ class Estimates:
         return None
 
     def _full_rate(self, engine: str) -> float | None:
-        ticks = self._ticks.get(engine, ())
-        most = max((tick.working for tick in ticks), default=0)
-        used = [tick for tick in ticks if tick.working >= WELL_USED * most]
+        ticks, used = self._ticks.get(engine, ()), self._well_used(engine)
         rates = self._rate(engine, used, LOOK_BACK), self._rate(engine, ticks, LOOK_BACK)
         return max((rate for rate in rates if rate is not None), default=None)
 
@@ -134,12 +146,33 @@ class Estimates:
 
     def _rate(self, engine: str, ticks: Iterable[_Tick], back: Mapping[str, float]) -> float | None:
         """Work a second over the last of these ticks."""
-        seconds, work = 0.0, 0.0
+        seconds, work, price = 0.0, 0.0, self.prompt_work(engine)
         for tick in reversed(list(ticks)):
             if seconds >= back[self.last[engine].counted]:
                 break
-            seconds, work = seconds + tick.seconds, work + tick.work
+            seconds, work = seconds + tick.seconds, work + tick.tokens + price * tick.prompts
         return work / seconds if work and seconds >= LEAST_SECONDS else None
+
+    def _well_used(self, engine: str) -> list[_Tick]:
+        ticks = self._ticks.get(engine, ())
+        most = max((tick.working for tick in ticks), default=0)
+        return [tick for tick in ticks if tick.full or tick.working >= WELL_USED * most]
+
+    def prompt_work(self, engine: str) -> float:
+        """What a prompt token costs an engine, in sampled tokens.
+
+        Where the engine counts both, it is the price at which its speed is the same, reading or writing.
+        """
+        if engine not in self.last or self.last[engine].counted != "engine":
+            return PROMPT_WORK
+        windows = list(_windows(self._well_used(engine)))
+        if len(windows) < 2:
+            return PROMPT_WORK
+        made, read = (sum(one[at] for one in windows) / len(windows) for at in range(2))
+        together = sum((one[0] - made) * (one[1] - read) for one in windows)
+        spread = sum((one[1] - read) ** 2 for one in windows)
+        trust = max(1.0, NOISE * made / PROMPT_SPREAD) ** 2  # of what was thought before any was seen
+        return min(1.0, max(0.0, (trust * PROMPT_WORK - together) / (trust + spread)))
 
     def opening(self, engine: str) -> float:
         """Seconds to open an engine that is not open yet: what others took."""
@@ -184,6 +217,8 @@ def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> t
     planned, answered = estimates.planned.get(load.stage), load.answered
     if load.begun and answered + load.flying:
         requests = load.rows * (answered + load.flying) / load.begun
+    elif load.each is not None:
+        requests = load.rows * load.each
     elif planned is not None and load.planned:
         requests = load.rows * planned.requests / load.planned
     else:
@@ -192,13 +227,39 @@ def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> t
         return None
     at_work, tokens = _at_work(estimates, load, beside)
     so_far = tokens / at_work if at_work else 0.0
-    logarithms = sum(one.log_tokens for one in load.asked)
-    by_plan = None if planned is None else planned.tokens
-    following = more(so_far, at_work, answered, logarithms, by_plan, load.most_tokens)
+    following = _lengths(estimates, load, so_far, at_work).more
     count = load.answered + at_work
     length = (load.answered * mean + at_work * (so_far + following)) / count if count else mean
     others = max(0.0, requests - at_work)
-    return at_work * following, others * (length + PROMPT_WORK * _prompt(estimates, load))
+    return at_work * following, others * (
+        length + estimates.prompt_work(load.engine) * _prompt(estimates, load)
+    )
+
+
+def _lengths(estimates: Estimates, load: Workload, so_far: float, at_work: float) -> Lengths:
+    planned = estimates.planned.get(load.stage)
+    logarithms = sum(one.log_tokens for one in load.asked)
+    by_plan = None if planned is None else planned.tokens
+    return Lengths(so_far, at_work, load.answered, logarithms, by_plan, load.most_tokens)
+
+
+def complete_of(estimates: Estimates, load: Workload) -> float | None:
+    """Complete answers of a row, by those that stopped and those at work; None before any was asked for."""
+    if not load.begun or not (load.answered or load.flying):
+        return None
+    at_work, tokens = _at_work(estimates, load, [load])
+    share = _lengths(estimates, load, tokens / at_work if at_work else 0.0, at_work).stopping
+    return (load.answered - sum(one.truncated for one in load.asked) + load.flying * share) / load.begun
+
+
+def _windows(ticks: Iterable[_Tick]) -> Iterator[tuple[float, float]]:
+    """Tokens made and read a second, over some seconds at a time."""
+    seconds = made = read = 0.0
+    for tick in ticks:
+        seconds, made, read = seconds + tick.seconds, made + tick.tokens, read + tick.prompts
+        if seconds >= WINDOW_SECONDS:
+            yield made / seconds, read / seconds
+            seconds = made = read = 0.0
 
 
 def _prompt(estimates: Estimates, load: Workload) -> float:

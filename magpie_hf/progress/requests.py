@@ -39,6 +39,7 @@ class _Stage:
     tokens: int = 0
     prompt_tokens: int = 0
     log_tokens: float = 0.0
+    truncated: int = 0
     seconds: float = 0.0
 
 
@@ -67,7 +68,14 @@ class Requests:
             self._flying[engine, at] = stage, shard
 
     def end(
-        self, engine: str, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int
+        self,
+        engine: str,
+        began: float,
+        at: float,
+        requests: int,
+        prompt_tokens: int | None,
+        tokens: int,
+        truncated: int,
     ) -> None:
         with self._lock:
             if (flying := self._flying.pop((engine, began), None)) is None:
@@ -80,6 +88,7 @@ class Requests:
                 stage.prompt_tokens += prompt_tokens
                 stage.log_tokens += requests * math.log(max(tokens / requests, 1.0))
                 stage.seconds += requests * (at - began)
+                stage.truncated += truncated
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -99,6 +108,7 @@ class Requests:
                         stage.tokens,
                         stage.prompt_tokens,
                         round(stage.log_tokens, 3),
+                        stage.truncated,
                     )
                 )
             return tuple(told)
