@@ -228,7 +228,7 @@ def test_the_time_left_is_right_before_a_shard_is_finished(
 
 def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
     """An engine that makes 300 tokens a second, or reads 1,500, while others wait."""
-    for price, counted, expected in ((0.2, "engine", 0.2), (0.0, "engine", 0.0), (0.2, "finished", 0.1)):
+    for price, counted, expected in ((0.3, "engine", 0.3), (0.0, "engine", 0.0), (0.3, "finished", 0.2)):
         estimates, made, read = Estimates(), 0.0, 0.0
         for second in range(60):
             reading = 1000 if second // 10 % 2 else 50

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paced import Paced
 
 from conftest import JUDGE, Answers, small_recipe
 from fake_server import FakeServer
 from magpie_hf.building.build import build
-from magpie_hf.engines import meter
+from magpie_hf.engines import meter, shares
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.engines.vllm.recovery import Recovering
@@ -31,6 +32,7 @@ from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, 
 from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.recorder import recording
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
+from magpie_hf.run.status import status
 
 
 def of(folder: Path, event: str) -> list[dict[str, Any]]:
@@ -240,3 +242,23 @@ def test_a_build_that_is_killed_leaves_its_speed_and_the_next_one_appends(
         pass
     assert read(tmp_path)[: len(before)] == before
     assert [one.get("what") for one in read(tmp_path)[len(before) :]] == ["began", "finished"]
+
+
+def test_work_that_shares_an_engine_shares_its_time() -> None:
+    """Of 10 seconds the first four are one's own; then three requests of another one come, and go first."""
+    with shares.sharing() as one:
+        shares.started("shared", 0.0, 1)
+    with shares.sharing() as other:
+        shares.started("shared", 4.0, 3)
+    shares.ended("shared", 4.0, 8.0, 3)
+    shares.ended("shared", 0.0, 10.0, 1)
+    assert (one.engines, other.engines) == (4 + 1 + 2, 3)
+    assert (one.of(12.0), other.of(4.0)) == (2 + 7, 3)
+
+
+def test_seconds_of_stages_are_no_longer_than_the_build(answers: Answers, tmp_path: Path) -> None:
+    engine = Paced(answers.model, answers, load=0.0)
+    began = time.monotonic()
+    build(replace(small_recipe(answers), generator=engine, solver=engine), tmp_path, shard_rows=4)
+    asking = [one for one in status(tmp_path).stages if one.label in ("instruct", "candidates")]
+    assert 0 < sum(one.seconds for one in asking) < 1.2 * (time.monotonic() - began)

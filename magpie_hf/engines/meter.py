@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from magpie_hf.engines import shares
+
 
 class Watcher(Protocol):
     """An observer of engines, called in their threads, so each call must be short.
@@ -80,6 +82,7 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
 def started(engine: str, requests: int = 1) -> float:
     """Report started requests; returns the time."""
     at = time.monotonic()
+    shares.started(engine, at, requests)
     for watcher in _watchers:
         watcher.started(engine, at, requests)
     return at
@@ -90,6 +93,7 @@ def ended(
 ) -> None:
     """Report the end of requests that started at `began`; prompt_tokens: None where they failed."""
     at = time.monotonic()
+    shares.ended(engine, began, at, requests)
     for watcher in _watchers:
         watcher.ended(engine, began, at, requests, prompt_tokens, tokens, truncated)
 

@@ -4,6 +4,7 @@ Not here: which requests there are.
 
 Requests that finish first are the short ones, so their mean says too little. Lengths are taken as log-normal;
 the likeliest middle is found from what finished, from what is longer than it is so far, and from the plan.
+A few are shorter than that law has them, such as refusals, so the very first say less.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cached_property
 
 SPREAD = 0.7  # of the logarithm
 TRUST = 0.5  # spread of the plan's logarithm about the truth: its lengths are right within a factor of 1.6
+EARLY = 0.08  # share of the requests begun; before so many have finished, each says less about the others
 LEAST, MOST, STEP = 0.0, 12.0, 0.1  # logarithms of the middles that are tried
 
 
@@ -65,6 +67,7 @@ class Lengths:
 
     def _likelihood(self, middle: float) -> float:
         likelihood = (self.logarithms * middle - self.finished * middle**2 / 2) / SPREAD**2
+        likelihood *= min(1.0, self.finished / (EARLY * (self.finished + self.at_work) or 1.0))
         likelihood += self.at_work * math.log(max(_longer(self._begun, middle), 1e-300))
         if self.planned is not None:
             planned = math.log(max(self.planned, 1.0)) - SPREAD**2 / 2

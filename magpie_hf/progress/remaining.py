@@ -3,7 +3,7 @@
 Not here: which rows are left (board.py).
 
 Work is counted in tokens. What a prompt token costs in sampled ones is seen where the engine counts both, and
-is a tenth before that. How long a stage's answers are is known from the finished ones, from what those in
+is a fifth before that. How long a stage's answers are is known from the finished ones, from what those in
 flight have so far, and, while the finished ones are few, from the plan.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 from magpie_hf.progress.events import EngineOpened, Speed, StageRequests
 from magpie_hf.progress.lengths import Lengths
 
-PROMPT_WORK = 0.1  # of a prompt token, in sampled ones, before more is known
-PROMPT_SPREAD = 0.05  # of the truth about that
+PROMPT_WORK = 0.2  # of a prompt token, in sampled ones, before more is known: measured on a CPU
+PROMPT_SPREAD = 0.1  # of the truth about that
 NOISE = 0.1  # of an engine's speed from window to window, as a share of it
 WINDOW_SECONDS = 5.0
 LOOK_BACK = {"engine": 60.0, "finished": 180.0}  # seconds of work that a speed is taken from, by who counts

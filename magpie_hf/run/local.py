@@ -22,6 +22,7 @@ from datasets.table import InMemoryTable
 from magpie_hf.answers.programs.sandbox import Sandbox
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.engines.shares import sharing
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, use_of
 from magpie_hf.stages.exports.base import Export
@@ -177,8 +178,10 @@ class Local:
             }
 
         file = folder.file(start, stop, "arrow")
-        _map(rows.read(rows.needs(stage), start, stop), function, Features({**stage.adds, **DIGESTS}), file)
-        seconds = time.monotonic() - began
+        features = Features({**stage.adds, **DIGESTS})
+        with sharing() as share:
+            _map(rows.read(rows.needs(stage), start, stop), function, features, file)
+        seconds = share.of(time.monotonic() - began)
         shard = {"rows": stop - start, "seconds": round(seconds, 3), **summary}
         folder.finish(file, _record(rows, stage), shard)
         made = stop - start, round(seconds, 3), summary["tokens"], summary["reasons"], dropped
