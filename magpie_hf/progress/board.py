@@ -24,7 +24,7 @@ from magpie_hf.progress.events import (
     StageRequests,
     UnderWay,
 )
-from magpie_hf.progress.remaining import Estimates, Workload, complete_of, seconds_left
+from magpie_hf.progress.remaining import Answers, Estimates, Workload, answers_of, seconds_left
 
 CANDIDATES, SCORE = "candidates", "score"  # of stages: a complete candidate is a request of the scorer
 
@@ -163,15 +163,15 @@ class Board:
 
     def left(self, now: float) -> float | None:
         """Seconds until the end, from the requests that are left and the speed so far; None if not known."""
-        loads, each = [], None
+        loads, answers = [], None
         for stage in self.stages:
             engine = next((one.engines[stage] for one in self.domains.values() if stage in one.engines), None)
             if engine is None:
                 continue
             rows = self._left_of(stage)
-            load = self._workload(stage, engine, rows or 0.0, each if stage == SCORE else None)
+            load = self._workload(stage, engine, rows or 0.0, answers if stage == SCORE else None)
             if stage == CANDIDATES:
-                each = complete_of(self._estimates, load)
+                answers = answers_of(self._estimates, load)
             if rows == 0 and not load.flying:  # a shard is finished whole, needed or not
                 continue
             if rows is None:
@@ -180,12 +180,12 @@ class Board:
         knows = any(one.engines for one in self.domains.values())
         return seconds_left(self._estimates, loads) if knows else None
 
-    def _workload(self, stage: str, engine: str, rows: float, each: float | None) -> Workload:
+    def _workload(self, stage: str, engine: str, rows: float, read: Answers | None) -> Workload:
         asked = tuple(one for (name, _), one in self._under_way.items() if name == stage)
         begun = self._made[stage] + sum(self._alive(one) for one in asked)
         bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
         planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
-        return Workload(stage, engine, rows, begun, planned, asked, max(bounds, default=None), each)
+        return Workload(stage, engine, rows, begun, planned, asked, max(bounds, default=None), read)
 
     def _left_of(self, stage: str) -> float | None:
         left = 0.0

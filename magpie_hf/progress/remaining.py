@@ -19,10 +19,10 @@ from magpie_hf.progress.lengths import Lengths
 
 PROMPT_WORK = 0.2  # of a prompt token, in sampled ones, before more is known: measured on a CPU
 PROMPT_SPREAD = 0.1  # of the truth about that
-NOISE = 0.1  # of an engine's speed from window to window, as a share of it
+NOISE = 0.02  # the least of an engine's speed from window to window, as a share of it
 WINDOW_SECONDS = 5.0
 LOOK_BACK = {"engine": 60.0, "finished": 180.0}  # seconds of work that a speed is taken from, by who counts
-NOW = {"engine": 20.0, "finished": 180.0}  # and the speed of now
+NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now
 KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
 WELL_USED = 0.5  # of the most requests that it worked on at once
 LEAST_SECONDS = 3.0  # of work, before which a speed is none
@@ -43,12 +43,21 @@ class _Tick:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """The answers of a stage: complete ones of a row, tokens of one, and those that the plan says."""
+
+    complete: float
+    tokens: float
+    planned: float | None
+
+
+@dataclass(frozen=True)
 class Workload:
     """A stage with rows left to make.
 
     rows: those that are left; begun: those that this build has made or begun; planned: those in all, by the
-    plan; asked: its requests, a domain each; most_tokens: the bound of a request; each: requests of a row,
-    where an earlier stage tells; None where only the plan does.
+    plan; asked: its requests, a domain each; most_tokens: the bound of a request; read: the answers that it
+    reads, each of them a request; None where it reads none that are known.
     """
 
     stage: str
@@ -58,7 +67,7 @@ class Workload:
     planned: float
     asked: tuple[StageRequests, ...]
     most_tokens: int | None
-    each: float | None = None
+    read: Answers | None = None
 
     @property
     def answered(self) -> int:
@@ -171,7 +180,9 @@ class Estimates:
         made, read = (sum(one[at] for one in windows) / len(windows) for at in range(2))
         together = sum((one[0] - made) * (one[1] - read) for one in windows)
         spread = sum((one[1] - read) ** 2 for one in windows)
-        trust = max(1.0, NOISE * made / PROMPT_SPREAD) ** 2  # of what was thought before any was seen
+        alone = sum((one[0] - made) ** 2 for one in windows) - together**2 / max(spread, 1.0)
+        noise = max((NOISE * made) ** 2, alone / len(windows))
+        trust = max(1.0, noise / PROMPT_SPREAD**2)  # of what was thought before any was seen
         return min(1.0, max(0.0, (trust * PROMPT_WORK - together) / (trust + spread)))
 
     def opening(self, engine: str) -> float:
@@ -217,39 +228,48 @@ def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> t
     planned, answered = estimates.planned.get(load.stage), load.answered
     if load.begun and answered + load.flying:
         requests = load.rows * (answered + load.flying) / load.begun
-    elif load.each is not None:
-        requests = load.rows * load.each
+    elif load.read is not None:
+        requests = load.rows * load.read.complete
     elif planned is not None and load.planned:
         requests = load.rows * planned.requests / load.planned
     else:
         return None
     if (mean := _mean(estimates, load)) is None:
         return None
+    at_work, lengths = _lengths(estimates, load, beside)
+    length, others = _length(load, mean, at_work, lengths), max(0.0, requests - at_work)
+    prompt = estimates.prompt_work(load.engine) * _prompt(estimates, load)
+    return at_work * lengths.more, others * (length + prompt)
+
+
+def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
+    """Requests of a stage at work, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
     so_far = tokens / at_work if at_work else 0.0
-    following = _lengths(estimates, load, so_far, at_work).more
-    count = load.answered + at_work
-    length = (load.answered * mean + at_work * (so_far + following)) / count if count else mean
-    others = max(0.0, requests - at_work)
-    return at_work * following, others * (
-        length + estimates.prompt_work(load.engine) * _prompt(estimates, load)
-    )
-
-
-def _lengths(estimates: Estimates, load: Workload, so_far: float, at_work: float) -> Lengths:
     planned = estimates.planned.get(load.stage)
     logarithms = sum(one.log_tokens for one in load.asked)
     by_plan = None if planned is None else planned.tokens
-    return Lengths(so_far, at_work, load.answered, logarithms, by_plan, load.most_tokens)
+    return at_work, Lengths(so_far, at_work, load.answered, logarithms, by_plan, load.most_tokens)
 
 
-def complete_of(estimates: Estimates, load: Workload) -> float | None:
-    """Complete answers of a row, by those that stopped and those at work; None before any was asked for."""
-    if not load.begun or not (load.answered or load.flying):
+def _length(load: Workload, mean: float, at_work: float, lengths: Lengths) -> float:
+    """The mean tokens of a stage's requests, with those that are at work."""
+    count = load.answered + at_work
+    return (load.answered * mean + at_work * (lengths.so_far + lengths.more)) / count if count else mean
+
+
+def answers_of(estimates: Estimates, load: Workload) -> Answers | None:
+    """The answers of a stage by those that stopped and those at work; None before any was asked for."""
+    if not load.begun or not (load.answered or load.flying) or (mean := _mean(estimates, load)) is None:
         return None
-    at_work, tokens = _at_work(estimates, load, [load])
-    share = _lengths(estimates, load, tokens / at_work if at_work else 0.0, at_work).stopping
-    return (load.answered - sum(one.truncated for one in load.asked) + load.flying * share) / load.begun
+    at_work, lengths = _lengths(estimates, load, [load])
+    stopped = load.answered - sum(one.truncated for one in load.asked)
+    planned = estimates.planned.get(load.stage)
+    return Answers(
+        (stopped + load.flying * lengths.stopping) / load.begun,
+        _length(load, mean, at_work, lengths),
+        None if planned is None else planned.tokens,
+    )
 
 
 def _windows(ticks: Iterable[_Tick]) -> Iterator[tuple[float, float]]:
@@ -266,8 +286,12 @@ def _prompt(estimates: Estimates, load: Workload) -> float:
     """The mean prompt tokens of a stage's requests."""
     if load.answered:
         return sum(one.prompt_tokens for one in load.asked) / load.answered
-    planned = estimates.planned.get(load.stage)
-    return 0.0 if planned is None else planned.prompt
+    planned, read = estimates.planned.get(load.stage), load.read
+    if planned is None:
+        return 0.0
+    if read is None or read.planned is None or planned.prompt < read.planned:  # it reads no whole answers
+        return planned.prompt
+    return planned.prompt - read.planned + read.tokens
 
 
 def _mean(estimates: Estimates, load: Workload) -> float | None:

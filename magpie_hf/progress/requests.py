@@ -16,6 +16,7 @@ from magpie_hf.progress.events import StageRequests
 if TYPE_CHECKING:
     from magpie_hf.engines.journal import Journal
 
+LATELY = 0.98  # what each finished request leaves of the weight of those before it
 SHARE_AT_WORK = 0.9  # of the requests in flight, from which on hardly any waits
 
 
@@ -40,7 +41,7 @@ class _Stage:
     prompt_tokens: int = 0
     log_tokens: float = 0.0
     truncated: int = 0
-    seconds: float = 0.0
+    lately: tuple[float, float] = 0.0, 0.0  # tokens and seconds of the last requests that finished
 
 
 class Requests:
@@ -87,7 +88,11 @@ class Requests:
                 stage.tokens += tokens
                 stage.prompt_tokens += prompt_tokens
                 stage.log_tokens += requests * math.log(max(tokens / requests, 1.0))
-                stage.seconds += requests * (at - began)
+                kept = LATELY**requests
+                stage.lately = (
+                    kept * stage.lately[0] + tokens,
+                    kept * stage.lately[1] + requests * (at - began),
+                )
                 stage.truncated += truncated
 
     def stages(self) -> tuple[StageRequests, ...]:
@@ -116,12 +121,12 @@ class Requests:
     def unfinished_tokens(self, engine: str, now: float, working: int | None) -> float:
         """An estimate of the tokens that the requests in flight have, for an engine that counts none.
 
-        By their ages, and what finished requests of their stage took; 0 before there are such. working:
-        requests that the engine works on, None where it does not say: of a long queue nobody knows the ages
-        at work, so each counts half.
+        By their ages, and the speed of the requests of their stage that finished last; 0 before there are
+        such. working: requests that the engine works on, None where it does not say: of a long queue nobody
+        knows the ages at work, so each counts half.
         """
         with self._lock:
-            stages = {id(stage): stage for stage in self._stages.values() if stage.seconds}
+            stages = {id(stage): stage for stage in self._stages.values() if stage.lately[1]}
             flying = [
                 (began, stages[id(stage)])
                 for (name, began), (stage, _) in self._flying.items()
@@ -131,7 +136,4 @@ class Requests:
             per_stage = Counter(id(stage) for _, stage in flying)
             whole = sum(n * stages[one].tokens / stages[one].answered for one, n in per_stage.items())
             return whole * working / len(flying) / 2
-        return sum(
-            min(1.0, (now - began) * stage.answered / stage.seconds) * stage.tokens / stage.answered
-            for began, stage in flying
-        )
+        return sum((now - began) * stage.lately[0] / stage.lately[1] for began, stage in flying)
