@@ -38,6 +38,7 @@ from magpie_hf.stage import seed_of
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import breadth
 import results
 import yield_study
 
@@ -504,6 +505,7 @@ class TestCommand:
         assert not list(tmp_path.iterdir())
 
 
-def test_the_docs_show_the_yield_study_as_it_was_measured() -> None:
-    kept = json.loads(results.FILE.read_text())["yield_study"]
-    assert yield_study.table(kept) in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+def test_the_docs_show_the_studies_as_they_were_measured() -> None:
+    kept, page = json.loads(results.FILE.read_text()), (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    assert yield_study.table(kept["yield_study"]) in page
+    assert breadth.table(kept["breadth"]) in page

@@ -106,7 +106,7 @@ class Speed:
     """How fast a working engine is, in completion tokens a second; None where not known yet.
 
     running: requests in flight; tokens: of finished requests of this build so far; now: over the last ten
-    seconds by the engine's own counters, or else over the last minute by finished requests; average: over
+    seconds by the engine's own counters, or else by the requests that finished last; average: over
     this build; best: the peak over 30 s of all builds in this folder; counted: by whom the tokens were;
     prompt_tokens: those read so far; unfinished_tokens: those that requests in flight have so far, an
     estimate where the engine does not count; working: requests of those in flight that the engine works on.

@@ -22,7 +22,6 @@ from magpie_hf.progress.speed import SUSTAINED_SECONDS, SpeedFile, best, read
 INTERVAL_SECONDS = 10.0  # of a line in the file
 TICK_SECONDS = 1.0
 NOW_SECONDS = 10.0  # that "now" looks back by an engine's own counters
-FINISHED_SECONDS = 60.0  # and by finished requests, which come in bursts
 BEST_TICKS = 60  # between two looks at the file for the best speed
 
 
@@ -150,20 +149,20 @@ class _Rate:
         if own is not None:
             unfinished = float(max(0, own - finished - self._ahead))
             prompts = max(prompts, (counted.prompt_tokens or 0) - self._prompts) if counted else prompts
-            back = NOW_SECONDS
         else:
             unfinished = self._requests.unfinished_tokens(
                 self._engine, now, None if counted is None else working
             )
-            back = FINISHED_SECONDS
         self._busy += min(now - self._last, 2 * TICK_SECONDS)  # a longer time was not spent at work
         self._last = now
-        self._whole = max(self._whole, finished + unfinished)
+        whole = finished + unfinished
+        self._whole = whole if own is None else max(self._whole, whole)  # an estimate may have been too high
         self._seen.append((self._busy, self._whole))
-        while self._seen[0][0] < self._busy - FINISHED_SECONDS:
+        while self._seen[0][0] < self._busy - SUSTAINED_SECONDS:
             self._seen.popleft()
-        lately, sustained = self._over(back), self._over(SUSTAINED_SECONDS)
-        if sustained is not None and self._busy > SUSTAINED_SECONDS:
+        lately = self._requests.rate(self._engine) if own is None else self._over(NOW_SECONDS)
+        sustained = self._over(SUSTAINED_SECONDS)
+        if own is not None and sustained is not None and self._busy > SUSTAINED_SECONDS:
             self._best = max(self._best, sustained)
         average = self._whole / self._busy if self._whole else None
         return Speed(

@@ -127,7 +127,8 @@ class Estimates:
         ticks = self._ticks.setdefault(event.engine, deque())
         seconds = min(2.0, now - at)  # an idle time was not spent at work
         full = event.working < event.running
-        ticks.append(_Tick(seconds, tokens - made, prompts - read, event.working, full))
+        made_now = tokens - made if event.counted == "engine" else (event.now or 0.0) * seconds
+        ticks.append(_Tick(seconds, made_now, prompts - read, event.working, full))
         while sum(tick.seconds for tick in ticks) > KEPT_SECONDS:
             ticks.popleft()
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from magpie_hf.engines import shares
 from magpie_hf.progress.events import StageRequests
 
 if TYPE_CHECKING:
@@ -41,7 +41,13 @@ class _Stage:
     prompt_tokens: int = 0
     log_tokens: float = 0.0
     truncated: int = 0
-    lately: tuple[float, float] = 0.0, 0.0  # tokens and seconds of the last requests that finished
+    lately: tuple[float, float] = 0.0, 0.0  # tokens of the last finished requests, and their engine's seconds
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second of an engine that works on this stage alone; 0 where that is not known."""
+        tokens, seconds = self.lately
+        return tokens / seconds if seconds > 0 else 0.0
 
 
 class Requests:
@@ -49,7 +55,8 @@ class Requests:
 
     def __init__(self) -> None:
         self._stages: dict[tuple[str, str], _Stage] = {}
-        self._flying: dict[tuple[str, float], tuple[_Stage, _Shard]] = {}  # by engine and begin
+        # By engine and begin, with the engine's seconds of each request by then
+        self._flying: dict[tuple[str, float], tuple[_Stage, _Shard, float]] = {}
         self._lock = threading.Lock()
 
     def start(self, engine: str, at: float, requests: int) -> None:
@@ -66,7 +73,7 @@ class Requests:
             stage = self._stages.setdefault(name, _Stage(engine))
             shard = stage.shards.setdefault(id(journal), _Shard(journal, stop - start))
             shard.asked += requests
-            self._flying[engine, at] = stage, shard
+            self._flying[engine, at] = stage, shard, shares.each(engine, at)
 
     def end(
         self,
@@ -81,18 +88,15 @@ class Requests:
         with self._lock:
             if (flying := self._flying.pop((engine, began), None)) is None:
                 return
-            stage, shard = flying
+            stage, shard, had = flying
             shard.done += requests
             if prompt_tokens is not None:
                 stage.answered += requests
                 stage.tokens += tokens
                 stage.prompt_tokens += prompt_tokens
                 stage.log_tokens += requests * math.log(max(tokens / requests, 1.0))
-                kept = LATELY**requests
-                stage.lately = (
-                    kept * stage.lately[0] + tokens,
-                    kept * stage.lately[1] + requests * (at - began),
-                )
+                kept, seconds = LATELY**requests, requests * (shares.each(engine, at) - had)
+                stage.lately = kept * stage.lately[0] + tokens, kept * stage.lately[1] + seconds
                 stage.truncated += truncated
 
     def stages(self) -> tuple[StageRequests, ...]:
@@ -118,22 +122,30 @@ class Requests:
                 )
             return tuple(told)
 
+    def rate(self, engine: str) -> float | None:
+        """Tokens a second that the requests in flight make, for an engine that counts none.
+
+        By what those of their stages that finished last had of the engine's time; None before there are any.
+        """
+        with self._lock:
+            rates = [stage.rate for (name, _), (stage, *_) in self._flying.items() if name == engine]
+        return sum(rates) / len(rates) if any(rates) else None
+
     def unfinished_tokens(self, engine: str, now: float, working: int | None) -> float:
         """An estimate of the tokens that the requests in flight have, for an engine that counts none.
 
-        By their ages, and the speed of the requests of their stage that finished last; 0 before there are
-        such. working: requests that the engine works on, None where it does not say: of a long queue nobody
-        knows the ages at work, so each counts half.
+        By their shares of the engine's time, as `rate`; 0 before there are finished ones. working: requests
+        that the engine works on, None where it does not say: of a long queue nobody knows which are at work,
+        so each counts half.
         """
+        each = shares.each(engine, now)
         with self._lock:
-            stages = {id(stage): stage for stage in self._stages.values() if stage.lately[1]}
             flying = [
-                (began, stages[id(stage)])
-                for (name, began), (stage, _) in self._flying.items()
-                if name == engine and id(stage) in stages
+                (stage, each - had)
+                for (name, _), (stage, _, had) in self._flying.items()
+                if name == engine and stage.answered
             ]
         if working is not None and working < SHARE_AT_WORK * len(flying):
-            per_stage = Counter(id(stage) for _, stage in flying)
-            whole = sum(n * stages[one].tokens / stages[one].answered for one, n in per_stage.items())
+            whole = sum(stage.tokens / stage.answered for stage, _ in flying)
             return whole * working / len(flying) / 2
-        return sum((now - began) * stage.lately[0] / stage.lately[1] for began, stage in flying)
+        return sum(seconds * stage.rate for stage, seconds in flying)
