@@ -174,7 +174,8 @@ OTHERS = (
     _gpu("RTX 3500 Ada Laptop 12 GB", 11.6, 89, 63, 0.432),
     _gpu("RTX 4000 Ada Laptop 12 GB", 11.6, 89, 99, 0.432),
     _gpu("RTX 5000 Ada Laptop 16 GB", 15.6, 89, 165, 0.576),
-    # AMD; of an MI250, one of its two dies, as HIP shows it
+    # AMD; of an MI250, one of its two dies, as HIP shows it. The MI350X and MI355X multiply MXFP4, too, but not
+    # NVFP4, in which most models of four bits are published
     _gpu("MI100 32 GB", 31.98, 0, 185, 1.229),
     _gpu("MI210 64 GB", 63.98, 0, 181, 1.638),
     _gpu("MI250 64 GB", 63.98, 0, 181, 1.638),
@@ -182,8 +183,8 @@ OTHERS = (
     _gpu("MI300A 128 GB", 125.6, 0, 981, 5.3, bits=8),
     _gpu("MI300X 192 GB", 191.69, 0, 1307, 5.3, bits=8),
     _gpu("MI325X 256 GB", 255.69, 0, 1307, 6.0, bits=8),
-    _gpu("MI350X 288 GB", 287.98, 0, 2307, 8.0, bits=4),
-    _gpu("MI355X 288 GB", 287.98, 0, 2516, 8.0, bits=4),
+    _gpu("MI350X 288 GB", 287.98, 0, 2307, 8.0, bits=8),
+    _gpu("MI355X 288 GB", 287.98, 0, 2516, 8.0, bits=8),
     _gpu("RX 7900 GRE 16 GB", 15.98, 0, 92, 0.576),
     _gpu("RX 7900 XT 20 GB", 19.98, 0, 103, 0.8),
     _gpu("RX 7900 XTX 24 GB", 23.98, 0, 123, 0.96),
