@@ -61,6 +61,9 @@ Tesla V100-PCIE-16GB | V100 16 GB
 NVIDIA GeForce RTX 4090 | RTX 4090 24 GB
 rtx4090 | RTX 4090 24 GB
 4090 | RTX 4090 24 GB
+ＲＴＸ４０９０ | RTX 4090 24 GB
+RTX 4090 ラップトップ | RTX 4090 Laptop 16 GB
+RTX 4090 ゲーミング | !
 NVIDIA GeForce RTX 4090 D | RTX 4090 D 24 GB
 NVIDIA GeForce RTX 4090 Laptop GPU | RTX 4090 Laptop 16 GB
 RTX 4090 mobile | RTX 4090 Laptop 16 GB
@@ -225,7 +228,8 @@ def test_memory_that_is_given_makes_any_name_good() -> None:
 def test_what_nvidia_smi_says_is_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int, known: str
 ) -> None:
-    _smi(tmp_path, f"{name}, {mebibytes}, [N/A]\n{name}, [N/A], [N/A]\n{name}, {mebibytes}, Disabled\n")
+    lost = f"{name}, [GPU is lost], [GPU is lost]"
+    _smi(tmp_path, f"{name}, {mebibytes}, [N/A]\n{lost}\n{name}, {mebibytes}, Disabled\n")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert [gpu.name for gpu in local_gpus()] == [known, known]
@@ -234,6 +238,15 @@ def test_what_nvidia_smi_says_is_understood(
     assert [gpu.name for gpu in local_gpus()] == [known, known]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
     assert [gpu.name for gpu in local_gpus()] == [known]
+
+
+def test_a_gpu_that_shares_the_machines_memory_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _smi(tmp_path, "NVIDIA GB10, [N/A], [N/A]\nNVIDIA Brand New, [N/A], [N/A]\n")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert local_gpus() == (gpu_named("DGX Spark"),)
 
 
 def test_of_a_gpu_in_slices_one_slice_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from difflib import SequenceMatcher
+from unicodedata import normalize
 
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpus import GPUS, OTHERS, SLICE, Gpu
@@ -23,7 +24,9 @@ _NOISE = re.compile(
     r"|lite|hash|rate|[hv]f"
 )
 # Words for others: of the H100, only the PCIe card has HBM2e, and of the H20 only the H20-3e has HBM3e
-_SAME = {"mobile": "laptop", "notebook": "laptop", "hbm2e": "pcie", "hbm3e": "3e"}
+_SAME = {"hbm2e": "pcie", "hbm3e": "3e"} | dict.fromkeys(
+    ("mobile", "notebook", "ノート", "ラップトップ", "モバイル"), "laptop"
+)
 _OPTIONAL = ("pcie", "workstation", "3e")  # they tell some GPUs from their like, and of others mean nothing
 _SIZE = re.compile(r"(?<![\w.])(\d+) ?g(?:i?b)?(?!\w)")
 _SLICED = re.compile(r"(?:\bmig[ -]?)?\b(\d)g\.(\d+)gb(?:[+.-]\w+)*")
@@ -99,12 +102,12 @@ def _fits(gpu: Gpu, size: int | None, sizes: set[int]) -> bool:
 
 def _spelled(text: str) -> tuple[str, int | None]:
     """A name without what tells nothing, in one word; and the size that it says."""
-    text = re.sub(r"\((?:r|tm)\)|[®™_]", " ", text.lower())
+    text = normalize("NFKC", re.sub(r"\((?:r|tm)\)|[®™_]", " ", text.lower()))
     text = re.sub(r"max-q ?/ ?mobile", "laptop", text)  # lspci's name of all laptop versions
     size = _SIZE.search(text)
     if size is not None:
         text = f"{text[: size.start()]} {text[size.end() :]}"
-    words = (_SAME.get(word, word) for word in re.split(r"[^a-z0-9]+", text))
+    words = (_SAME.get(word, word) for word in re.split(r"[\W_]+", text))
     return "".join(word for word in words if not _NOISE.fullmatch(word)), size and int(size[1])
 
 

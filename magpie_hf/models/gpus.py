@@ -174,8 +174,8 @@ OTHERS = (
     _gpu("RTX 3500 Ada Laptop 12 GB", 11.6, 89, 63, 0.432),
     _gpu("RTX 4000 Ada Laptop 12 GB", 11.6, 89, 99, 0.432),
     _gpu("RTX 5000 Ada Laptop 16 GB", 15.6, 89, 165, 0.576),
-    # AMD; of an MI250, one of its two dies, as HIP shows it. The MI350X and MI355X multiply MXFP4, too, but not
-    # NVFP4, in which most models of four bits are published
+    # AMD; of an MI250, one of its two dies, as HIP shows it. The MI350X and MI355X multiply MXFP4, too, but
+    # not NVFP4, in which most models of four bits are published
     _gpu("MI100 32 GB", 31.98, 0, 185, 1.229),
     _gpu("MI210 64 GB", 63.98, 0, 181, 1.638),
     _gpu("MI250 64 GB", 63.98, 0, 181, 1.638),
