@@ -115,9 +115,9 @@ OTHERS = (
     _gpu("RTX PRO 2000 16 GB", 15.5, 120, 68, 0.288),
     _gpu("RTX PRO 4000 SFF 24 GB", 23.5, 120, 96, 0.432),
     _gpu("RTX PRO 4000 24 GB", 23.5, 120, 147, 0.672),
-    _gpu("RTX PRO 4500 32 GB", 31.4, 120, 211, 0.896),
-    _gpu("RTX PRO 5000 48 GB", 47.4, 120, 258, 1.344),
-    _gpu("RTX PRO 5000 72 GB", 71.0, 120, 258, 1.344),
+    _gpu("RTX PRO 4500 32 GB", 31.36, 120, 211, 0.896),
+    _gpu("RTX PRO 5000 48 GB", 47.3, 120, 258, 1.344),
+    _gpu("RTX PRO 5000 72 GB", 71.13, 120, 258, 1.344),
     # Of the RTX PRO 6000, the Server Edition, the slower one, where the edition is not said
     _gpu("RTX PRO 6000 96 GB", 94.97, 120, 480, 1.597, slices=4),
     _gpu("RTX PRO 6000 Workstation 96 GB", 94.97, 120, 500, 1.792, slices=4),
