@@ -24,7 +24,7 @@ _NOISE = re.compile(
     r"|lite|hash|rate|[hv]f"
 )
 # Words for others: of the H100, only the PCIe card has HBM2e, and of the H20 only the H20-3e has HBM3e
-_SAME = {"hbm2e": "pcie", "hbm3e": "3e"} | dict.fromkeys(
+_SAME = {"hbm2e": "pcie", "hbm3e": "3e", "ws": "workstation", "wk": "workstation"} | dict.fromkeys(
     ("mobile", "notebook", "ノート", "ラップトップ", "モバイル"), "laptop"
 )
 _OPTIONAL = ("pcie", "workstation", "3e")  # they tell some GPUs from their like, and of others mean nothing
@@ -40,8 +40,15 @@ _ALSO = {
     "B300 288 GB": ("B300 270GB", "B300 269GB"),
     "GB300 288 GB": ("GB300 279GB", "GB300 278GB"),
     "GB10 128 GB": ("DGX Spark",),
-    "Quadro RTX 8000 48 GB": ("RTX 8000",),
-    "RTX PRO 6000 96 GB": ("RTX 6000 PRO",),
+    "Quadro RTX 8000 48 GB": ("RTX 8000", "Q RTX 8000"),
+    "RTX 4070 Super 12 GB": ("RTX 4070S",),
+    "RTX 4070 Ti Super 16 GB": ("RTX 4070S Ti",),
+    "RTX 4080 Super 16 GB": ("RTX 4080S",),
+    "RTX 4000 SFF Ada 20 GB": ("RTX 4000 Ada SFF",),
+    "RTX PRO 6000 96 GB": ("RTX 6000 PRO", "RTX PRO 6000 S"),
+    "MI325X 256 GB": ("MI325",),
+    "MI350X 288 GB": ("MI350",),
+    "MI355X 288 GB": ("MI355",),
     "MI250X 64 GB": ("MI250X / MI250", "MI250X 128GB"),
     "MI250 64 GB": ("MI250 128GB",),
     "AI PRO R9700 32 GB": ("PRO R9700",),
@@ -102,7 +109,7 @@ def _fits(gpu: Gpu, size: int | None, sizes: set[int]) -> bool:
 
 def _spelled(text: str) -> tuple[str, int | None]:
     """A name without what tells nothing, in one word; and the size that it says."""
-    text = normalize("NFKC", re.sub(r"\((?:r|tm)\)|[®™_]", " ", text.lower()))
+    text = normalize("NFKC", re.sub(r"\((?:r|tm)\)|[®™_]|^nvidia(?:tesla)?", " ", text.lower()))
     text = re.sub(r"max-q ?/ ?mobile", "laptop", text)  # lspci's name of all laptop versions
     size = _SIZE.search(text)
     if size is not None:
