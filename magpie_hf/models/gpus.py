@@ -48,7 +48,7 @@ def _gpu(name: str, gibibytes: float, *figures: float, slices: int = 0, bits: in
 
 # Memory is what PyTorch prints of such a GPU on Linux: less than nvidia-smi says, of which the driver keeps a
 # part (since driver 570 some 0.1 GiB more: the later figure is taken); where no message was found, it is
-# reckoned as of its like. The rest is from the vendors' data sheets. Where they give "AI TOPS" (4 bits,
+# taken from its like. The rest is from the vendors' data sheets. Where they give "AI TOPS" (4 bits,
 # sparse), it is an eighth of those, and a sixteenth on a GeForce, which sums in 32 bits at half the speed.
 # Laptops count at the boost clock that the vendor states. Capabilities of AMD's count otherwise, so they are
 # left out.
