@@ -19,6 +19,7 @@ OTHERWISE = (
     0.12  # share by which a GPU's memory may differ from the table's and be meant: ECC takes up to 8 %
 )
 KEPT = 0.985  # of the memory that nvidia-smi says, what CUDA reports
+SHARED = "[N/A]"  # the memory of a GPU that has the machine's, such as a GB10
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -67,7 +68,10 @@ def _slice() -> tuple[Gpu, ...]:
 
 def _known(name: str, mebibytes: str) -> Gpu | None:
     """The GPU that nvidia-smi means: the name decides, then the nearest memory size."""
-    if not mebibytes.isdecimal():  # [N/A]
+    if mebibytes == SHARED:
+        found = meant(name)
+        return found[0] if len(found) == 1 else None
+    if not mebibytes.isdecimal():  # such as [GPU is lost]
         return None
     memory = float(mebibytes) * 2**20 * KEPT / 1e9
     near = min(meant(name), key=lambda gpu: abs(gpu.gigabytes - memory), default=Gpu(name, memory))

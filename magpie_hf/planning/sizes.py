@@ -18,7 +18,6 @@ from magpie_hf.models.shapes import shape_of
 from magpie_hf.planning.asking import patiently, unresolved, why_not
 
 ACTIVE = {3: 37.0}  # billions of parameters a token uses, for numbered models that are mixtures of experts
-MULTIPLIED = {4: 100, 8: 89}  # bits that a GPU multiplies at twice or four times the speed, by capability
 NVFP4 = (3,)  # numbered models in it
 
 
@@ -35,7 +34,7 @@ class Size:
 
     def times(self, gpu: Gpu) -> int:
         """How many times the 16-bit FLOP/s this GPU reaches with such weights."""
-        can = next((bits for bits, least in MULTIPLIED.items() if gpu.capability >= least), 16)
+        can = gpu.fewest_bits
         return 16 // max(self.multiplied, can) if self.multiplied >= can else 1
 
 
