@@ -32,6 +32,7 @@ from magpie_hf.selection.reasons import REASONS
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.tir import ExportTIR
+from magpie_hf.text.language import translated
 
 __all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "RECIPE", "VERSION", "Contents", "files"]
 
@@ -224,7 +225,12 @@ def _variables(
         "metadata": metadata(contents),
         "title": title(contents),
         "words_place": f"{own_words.BEGIN}\n{own_words.END}",
-        "provenance": provenance,
+        "provenance": {
+            **provenance,
+            "not_checked": [
+                {**one, "reason": translated(one["reason"], language)} for one in provenance["not_checked"]
+            ],
+        },
         "domains": [domain for domain in provenance["domains"] if domain["key"] in contents.samples],
         "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),
         "languages": (
@@ -247,7 +253,10 @@ def _variables(
         "rejecter": by_step.get("rejected"),
         "passer": by_step.get("passes"),
         "reader": by_step.get("comparisons"),
-        "scorer": provenance["scorer"],
+        "scorer": {
+            **provenance["scorer"],
+            "title": translated(provenance["scorer"]["title"], language).strip(),
+        },
         "data": {config: list(splits) for config, splits in contents.configs.items()},
         "shown_splits": _shown_splits(contents),
         "uses": _uses(contents),
