@@ -216,7 +216,7 @@ def _variables(
     """
     provenance = contents.provenance
     models = [
-        {**model, "licence": licences.get(model["name"]) or model["licence"]}
+        {**model, "licence": _licence(licences.get(model["name"]) or model["licence"], language)}
         for model in provenance["models"]
     ]
     by_step = {step: model for model in models for step in model["steps"]}
@@ -267,6 +267,13 @@ def _variables(
         ],
         "words": words(language),
     }
+
+
+def _licence(licence: Mapping[str, str] | None, language: str) -> dict[str, str] | None:
+    """A model's licence with its name and duty in the card's language."""
+    if licence is None:
+        return None
+    return {**licence, **{key: translated(licence[key], language) for key in ("name", "duty")}}
 
 
 def _memorised(contents: Contents) -> dict[str, Any] | None:
