@@ -23,6 +23,8 @@ Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 TABLE = Path(__file__).parent / "japanese.yaml"
 
+_LOCATED = re.compile(r"(?P<place>.+?:\d+: )(?P<text>.+)", re.DOTALL)  # FILE:LINE: TEXT
+
 _in_use: list[Language] = ["en"]
 
 
@@ -48,6 +50,10 @@ def translated(text: str, language: str | None = None) -> str:
         return text
     if (whole := _table().get(text)) is not None:
         return whole
+    if located := _LOCATED.fullmatch(text):  # whatever stands behind a place in a file is told as without it
+        said = translated(located["text"], "ja")
+        if said != located["text"]:
+            return f"{located['place']}{said}"
     for pattern in _patterns():
         if (values := pattern.values(text)) is not None:
             return _FILLER.vformat(pattern.translation, list(values.values()), values)
