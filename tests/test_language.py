@@ -259,8 +259,11 @@ def test_english_passes_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["build", "--colour", "--model", "1"], "認識できない引数があります: --colour"),
+        (["build", "--colour", "--model", "1"], "認識できない引数があります: --colour。magpie-hf --help で"),
         (["build"], "モデルが指定されていません。--model か、model を書いたレシピファイルを指定してください"),
+        (["show"], "次の引数が必要です: folder。magpie-hf show --help で使い方を確認できます"),
+        (["show", " "], "は存在しません。作成時に"),
+        (["plan", "x.yaml", "--out", "y"], "x.yaml というファイルはありません"),
         (["build", "--model"], "引数 --model: 値を 1 つ指定してください"),
         (["build", "--model", "1", "--engine", "x"], "引数 --engine: 'x' は選べません"),
         (["build", "--model", "1", "--k", "x"], "引数 --k: 'x' は整数ではありません"),
@@ -383,3 +386,13 @@ def test_lines_end_where_japanese_lines_end() -> None:
     assert wrapped("plain words, as they are", 12) == ["plain words,", "as they are"]
     assert wrapped("", 12) == [""]
     assert padded("解答", 6) == "解答  "
+
+
+def test_a_place_in_a_file_hides_no_translation(japanese: None) -> None:
+    assert translated("r.yaml:7: 'selection.cuont' is no key; the nearest is selection.count") == (
+        "r.yaml:7: 'selection.cuont' というキーはありません。最も近いのは selection.count です"
+    )
+    assert translated("数学/r.yaml:1: domains.x is '3'; give its fields, such as count") == (
+        "数学/r.yaml:1: domains.x は '3' です。count などの項目を書いてください"
+    )
+    assert translated("r.yaml:1: nobody said this") == "r.yaml:1: nobody said this"

@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(error: Exception, code: int) -> int:
     for fault in getattr(error, "faults", (error,)):
-        print(f"magpie-hf: {translated(' '.join(str(fault).split()))}", file=sys.stderr)
+        print(f"magpie-hf: {' '.join(translated(str(fault)).split())}", file=sys.stderr)
     return code
 
 
