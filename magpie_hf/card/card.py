@@ -96,7 +96,7 @@ def files(
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
-    licence = licence_file(variables["licence"], variables["models"], variables["own"])
+    licence = licence_file(variables["licence"], _models(contents, licences), variables["own"])
     text = own_words.with_words(f"{text.rstrip()}\n", words)
     recipe = recipe_text(contents.provenance)
     return {
@@ -216,8 +216,7 @@ def _variables(
     """
     provenance = contents.provenance
     models = [
-        {**model, "licence": _licence(licences.get(model["name"]) or model["licence"], language)}
-        for model in provenance["models"]
+        {**model, "licence": _told(model["licence"], language)} for model in _models(contents, licences)
     ]
     by_step = {step: model for model in models for step in model["steps"]}
     return {
@@ -269,11 +268,19 @@ def _variables(
     }
 
 
-def _licence(licence: Mapping[str, str] | None, language: str) -> dict[str, str] | None:
+def _models(contents: Contents, licences: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The models of the provenance, with licences in place of what the package knows."""
+    models = contents.provenance["models"]
+    return [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in models]
+
+
+def _told(licence: Mapping[str, Any] | None, language: str) -> dict[str, Any] | None:
     """A model's licence with its name and duty in the card's language."""
     if licence is None:
         return None
-    return {**licence, **{key: translated(licence[key], language) for key in ("name", "duty")}}
+    forbids = licence.get("forbids") or "forbids" in licence["duty"]  # told before the duty is translated
+    said = {key: translated(licence[key], language) for key in ("name", "duty")}
+    return {**licence, **said, "forbids": forbids}
 
 
 def _memorised(contents: Contents) -> dict[str, Any] | None:
