@@ -44,6 +44,7 @@ SPEAKERS = {
     "_check_room": 2,
 }
 RETURNERS = (
+    "_way_out",
     "shortage",
     "complaint",
     "_too_large",

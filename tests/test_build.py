@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from datasets import DatasetDict, Features, Value, load_dataset
 
 from conftest import CANDIDATES, JUDGE, PROBLEMS, SOLUTIONS, Answers, small_domain, small_recipe
-from magpie_hf.building.build import build
+from magpie_hf.building.build import _way_out, build
+from magpie_hf.card.stats import Funnel, Samples
 from magpie_hf.dataset.folder import GROUP_BYTES, GROUP_ROWS, write_data
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
@@ -24,6 +26,7 @@ from magpie_hf.run.status import status
 from magpie_hf.schema import CANDIDATES as ALL_CANDIDATES
 from magpie_hf.schema import FORBIDDEN, PUBLISHED, RL, SPLITS, TEXT_SPLITS
 from magpie_hf.store.rows import Published
+from magpie_hf.text.language import translated
 
 
 def fingerprints(datasets: dict[str, DatasetDict]) -> list[str]:
@@ -422,22 +425,72 @@ def test_a_folder_of_something_else_is_left_alone(answers: Answers, tmp_path: Pa
     assert not answers.requests[200:]
 
 
-def test_a_build_that_makes_nothing_says_where_the_rows_went(answers: Answers, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("finish", "reason", "way_out"),
+    [
+        ("length", "length", "raise --max-tokens or use another model"),
+        ("stop", "empty", "use another solver, such as one made for chats: most answers are empty"),
+    ],
+)
+def test_a_build_that_makes_nothing_says_where_the_rows_went(
+    finish: str, reason: str, way_out: str, answers: Answers, tmp_path: Path
+) -> None:
     recipe = small_recipe(answers, "algebra")
 
     def short(prompt: list[int], sampling: Sampling, seed: int) -> object:
         return (
             answers(prompt, sampling, seed)
             if sampling.temperature == PROBLEMS
-            else Completion("", "length", len(prompt), 1)
+            else Completion("", finish, len(prompt), 1)
         )
 
     solver = replace(recipe.solver, model=replace(answers.model, revision="sha256:another"), reply=short)
     with pytest.raises(
-        NothingMade, match=r"algebra: \d+ sampled -> 12 problems \(\d length\) -> 0 answered \(12 length\)"
+        NothingMade,
+        match=(
+            rf"algebra: \d+ sampled -> 12 problems \(\d length\) -> 0 answered \(12 {reason}\)"
+            rf".*; {re.escape(way_out)}$"
+        ),
     ):
         build(replace(recipe, solver=solver), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("dropped", "lost", "words"),
+    [
+        ({"reviewed": 2, "length": 9}, {}, "good"),
+        ({"ill_posed": 12}, {}, "--objections"),
+        ({}, {"thinking_not_closed": 5, "length": 4}, "--chat-option"),
+        ({}, {"repetition": 12}, "--candidate-temperature"),
+        ({}, {"context_full": 12}, "--max-model-len"),
+        ({}, {"minority": 7, "length": 5}, "--keep-minority"),
+        ({}, {"special_tokens": 12}, "chat_template.jinja"),
+        ({}, {"killed_engine": 12}, "run/log.txt"),
+        ({}, {"no_correct": 12}, "reference answers"),
+    ],
+)
+def test_the_way_out_fits_what_lost_the_answers(
+    dropped: dict[str, int], lost: dict[str, int], words: str, answers: Answers
+) -> None:
+    funnel = Funnel(
+        "algebra",
+        Samples(20, dropped, {}, 0, 0, 0, 0),
+        problems=sum(lost.values()),
+        languages={},
+        candidates=36,
+        answered=0,
+        unanswered=lost,
+        cut_candidates={},
+        unscored={},
+        sft=0,
+        pairs=0,
+    )
+    way_out = _way_out(small_recipe(answers, "algebra"), [funnel])
+    assert words in way_out
+    said = translated(f"no row can be published: {funnel.line()}; {way_out}", "ja")
+    assert way_out not in said
+    assert words in said or words in ("good", "reference answers")
 
 
 def test_an_empty_split_is_left_out(answers: Answers, tmp_path: Path) -> None:

@@ -880,6 +880,9 @@ def test_licences(contents: card.Contents) -> None:
     assert f"| {name} | 記載なし | — | — |" in text_of(nobodys, language="ja")
     given = {name: {"name": "Apache-2.0", "duty": "attribution"}}
     assert f"| {name} | Apache-2.0 | attribution | who built it |" in text_of(nobodys, licences=given)
+    japanese = card.files(nobodys, REPO, licences=given, language="ja")
+    assert f"| {name} | Apache-2.0 | 帰属表示が必要です | 作成者 |" in japanese["README.md"].decode()
+    assert japanese["LICENSE"] == card.files(nobodys, REPO, licences=given)["LICENSE"], "English in both"
     known = {
         "name": "MIT",
         "duty": "attribution",
@@ -900,7 +903,7 @@ def test_licences(contents: card.Contents) -> None:
 
 
 @pytest.mark.usefixtures("plotless")
-@pytest.mark.parametrize(("language", "word"), [("en", "forbids"), ("ja", "禁じています")])
+@pytest.mark.parametrize(("language", "word"), [("en", "forbids"), ("ja", "禁じられています")])
 def test_what_a_scorers_licence_forbids_stands_beside_the_recipes_of_pairs(
     language: str, word: str, contents: card.Contents
 ) -> None:
@@ -1006,6 +1009,9 @@ def test_tagger_embedder_benchmarks_and_openings(contents: card.Contents) -> Non
     text = text_of(full)
     assert f"| exam | `{'b' * 40}` | 1,234 | 4 |" in text
     assert "- hle: **not checked**, it is gated." in text
+    unread = [{"name": "hle", "reason": "the Hub could not be reached (no network)"}]
+    japanese = text_of(with_provenance(full, not_checked=unread), language="ja")
+    assert "- hle: **未確認**(Hub に接続できませんでした(no network))" in japanese
     assert "- amc, gsm8k: **not checked**, no network." in text
     assert "| `algebra` | 50.0% of 30 |" in text
     assert "at a temperature of its own: `algebra` 1.2, `geometry` 1.2." in text

@@ -4,8 +4,10 @@ nothing in it is of no use.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -16,17 +18,23 @@ import phrases
 import pytest
 
 from conftest import ROOT
+from magpie_hf.card.stats import Answers, Funnel, Pairs, Samples
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands.display import _warnings
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
+from magpie_hf.models.gpus import GPUS
 from magpie_hf.models.known import KNOWN_SCORERS
+from magpie_hf.models.licences import DUTIES
+from magpie_hf.models.parallel import Need, choose
 from magpie_hf.planning.view import heading
 from magpie_hf.progress.lines import Plain
+from magpie_hf.run.status import TopicStatus
 from magpie_hf.text.columns import padded, width, wrapped
 from magpie_hf.text.language import TABLE, _table, tr, translated, use, wanted
+from magpie_hf.text.numbers import duration
 
 sys.path.insert(0, str(ROOT / "builders"))
 
@@ -115,7 +123,8 @@ def test_every_text_of_the_command_line_is_in_the_table() -> None:
 
 
 def test_the_table_holds_nothing_that_is_said_no_more() -> None:
-    assert not set(_table()) - phrases.literals()
+    by_the_system = {os.strerror(number) for number in errno.errorcode}
+    assert not set(_table()) - phrases.literals() - by_the_system
 
 
 def test_nothing_is_translated_twice() -> None:
@@ -184,6 +193,64 @@ def test_values_pass_unchanged_and_words_do_not(japanese: None) -> None:
     )
 
 
+# Words that stay in a Japanese line: names, options, ids of rows and reasons, units.
+IDS = re.compile(
+    r"--[a-z-]+|[a-z_]+\.[a-z]+|[a-z]+_[a-z_]+|Built with|Improved using|[A-Z]\w*|\b(?:length|chat|pid|max)\b"
+)
+
+
+def english_in(line: str) -> list[str]:
+    """The English words of a Japanese line."""
+    return re.findall("[a-z]{2,}", IDS.sub("", line))
+
+
+def test_lines_that_are_put_together_are_japanese_in_all_their_parts(japanese: None) -> None:
+    samples = Samples(40, {"length": 3}, {}, 2, 1, 30, 15)
+    funnel = Funnel(
+        "数論",
+        samples,
+        problems=36,
+        languages={"ja": 36},
+        candidates=108,
+        answered=30,
+        unanswered={"length": 6},
+        cut_candidates={"length": 9},
+        unscored={},
+        sft=30,
+        pairs=20,
+    )
+    votes = Answers(
+        {}, 30, 0.8, 1, {"majority": 20, "minority": 4, "no vote": 6}, {"no majority": 1, "undecided": 2}
+    )
+    pairs = Pairs({}, 0, {}, {"agrees": 1, "differs": 2, "undecided": 3})
+    with pytest.raises(BadInput) as large:
+        choose(Need("model 3 (a/b)", 99), [gpu for gpu in GPUS if gpu.name in ("RTX 4090 24 GB", "L4 24 GB")])
+    lines = [
+        funnel.line(),
+        votes.line(),
+        pairs.line().replace("delta", "").replace("chosen", ""),
+        TopicStatus("数論", "素数", 10, 5, 1).line(),
+        duration(30),
+        duration(300),
+        duration(36_000),
+        translated(str(large.value)),
+        translated(
+            "http://1:2 cannot be reached (connection refused) after 0.1 s; start it again, or leave it out"
+        ),
+        translated("http://1:2 answered with no JSON: '<'; its requests go to others"),
+        translated("/x cannot be written (No space left on device); choose another --out"),
+        translated(
+            "another build runs in /x, or is being published (pid 7 on ホスト since 2026-11-29 10:00:00);"
+            " wait for it or choose another --out"
+        ),
+        translated("judge あ"),
+        translated("reward model あ (max over steps)"),
+        *(translated(duty) for duty in DUTIES.values()),
+    ]
+    assert not {line: words for line in lines if (words := english_in(line.replace("http:", "")))}
+    assert all(JAPANESE.search(line) for line in lines)
+
+
 def test_english_passes_as_it_is() -> None:
     assert tr("{count:,} rows", count=1200) == "1,200 rows"
     assert translated("a number") == "a number"
@@ -192,8 +259,11 @@ def test_english_passes_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["build", "--colour", "--model", "1"], "認識できない引数があります: --colour"),
+        (["build", "--colour", "--model", "1"], "認識できない引数があります: --colour。magpie-hf --help で"),
         (["build"], "モデルが指定されていません。--model か、model を書いたレシピファイルを指定してください"),
+        (["show"], "次の引数が必要です: folder。magpie-hf show --help で使い方を確認できます"),
+        (["show", " "], "は存在しません。作成時に"),
+        (["plan", "x.yaml", "--out", "y"], "x.yaml というファイルはありません"),
         (["build", "--model"], "引数 --model: 値を 1 つ指定してください"),
         (["build", "--model", "1", "--engine", "x"], "引数 --engine: 'x' は選べません"),
         (["build", "--model", "1", "--k", "x"], "引数 --k: 'x' は整数ではありません"),
@@ -316,3 +386,13 @@ def test_lines_end_where_japanese_lines_end() -> None:
     assert wrapped("plain words, as they are", 12) == ["plain words,", "as they are"]
     assert wrapped("", 12) == [""]
     assert padded("解答", 6) == "解答  "
+
+
+def test_a_place_in_a_file_hides_no_translation(japanese: None) -> None:
+    assert translated("r.yaml:7: 'selection.cuont' is no key; the nearest is selection.count") == (
+        "r.yaml:7: 'selection.cuont' というキーはありません。最も近いのは selection.count です"
+    )
+    assert translated("数学/r.yaml:1: domains.x is '3'; give its fields, such as count") == (
+        "数学/r.yaml:1: domains.x は '3' です。count などの項目を書いてください"
+    )
+    assert translated("r.yaml:1: nobody said this") == "r.yaml:1: nobody said this"

@@ -6,7 +6,7 @@ Not here: the order of the stages.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,16 @@ from magpie_hf.building.pipeline import Pipeline
 from magpie_hf.card import plots
 from magpie_hf.card.breadth import by_topic, coverage
 from magpie_hf.card.provenance import licence_of, provenance
-from magpie_hf.card.stats import Built, Tally, over_domains, published, samples_of, tallies, with_rows
+from magpie_hf.card.stats import (
+    Built,
+    Funnel,
+    Tally,
+    over_domains,
+    published,
+    samples_of,
+    tallies,
+    with_rows,
+)
 from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, NothingMade, Torn
@@ -35,6 +44,7 @@ from magpie_hf.run.session import no_progress_bars
 from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG
 from magpie_hf.stages.exports.dropped import ExportDropped
+from magpie_hf.stages.objections import ILL_POSED
 from magpie_hf.store.records import RECORD
 from magpie_hf.store.rows import Published, Rows
 from magpie_hf.text.language import tr
@@ -102,33 +112,48 @@ def build(
 def _nothing_made(recipe: Recipe, numbers: Mapping[str, Tally]) -> NothingMade:
     """What is said where no row can be published, with the way out."""
     lines = "; ".join(f"{domain}: {one.funnel.line()}" for domain, one in numbers.items())
-    funnels = [one.funnel for one in numbers.values()]
-    marked = any(REVIEWED in one.samples.dropped for one in funnels)
-    if marked and not any(one.problems for one in funnels):
-        return NothingMade(f"no row can be published: {lines}; mark some of the problems good")
-    if recipe.problems is not None:
-        return NothingMade(
-            f"no row can be published: {lines}; check the reference answers, drop fewer problems with"
-            " --problems-as-given, or raise --max-tokens"
-        )
+    way_out = _way_out(recipe, [one.funnel for one in numbers.values()])
+    return NothingMade(f"no row can be published: {lines}; {way_out}")
+
+
+def _way_out(recipe: Recipe, funnels: Sequence[Funnel]) -> str:
+    """What helps against the reason for which no problem is left, or else most answers are lost."""
+    dropped = {reason for one in funnels for reason in one.samples.dropped}
+    if not any(one.problems for one in funnels):
+        if REVIEWED in dropped:
+            return "mark some of the problems good"
+        if ILL_POSED in dropped:
+            return "leave out --objections, or give more problems: the looks call all of them ill-posed"
+        if recipe.problems is not None and not recipe.problems.as_given:
+            return "drop fewer problems with --problems-as-given, or give others"
+        if recipe.problems is not None:
+            return "give other problems: all of these hold special tokens"
     lost = sum((Counter(one.unanswered) for one in funnels), Counter[str]())
     reason = lost.most_common(1)[0][0] if lost else ""
-    if reason == "repetition":
-        return NothingMade(
-            f"no row can be published: {lines}; use another solver, or a higher --temperature: most answers"
-            " run in circles"
-        )
-    if reason == "context_full":
-        return NothingMade(
-            f"no row can be published: {lines}; use a solver with a longer context, or raise --max-model-len:"
-            " most prompts fill it"
-        )
+    if reason == "no_correct":
+        return "check the reference answers, or use a better solver: no answer is known to equal them"
     if reason == "minority":
-        return NothingMade(
-            f"no row can be published: {lines}; give --keep-minority or more candidates (--k): most answers"
-            " are against the majority"
+        return "give --keep-minority or more candidates (--k): most answers are against the majority"
+    if reason == "thinking_not_closed":
+        return (
+            "raise --max-tokens, or have the solver think less with --chat-option: most answers do not get"
+            " beyond thinking"
         )
-    return NothingMade(f"no row can be published: {lines}; raise --max-tokens or use another model")
+    if reason == "repetition":
+        option = "--temperature" if recipe.sft == "cold" else "--candidate-temperature"
+        return f"use another solver, or a higher {option}: most answers run in circles"
+    if reason == "context_full":
+        return "use a solver with a longer context, or raise --max-model-len: most prompts fill it"
+    if reason == "empty":
+        return "use another solver, such as one made for chats: most answers are empty"
+    if reason == "special_tokens":
+        return (
+            "use another solver, or mend the chat_template.jinja of a local copy: most answers hold special"
+            " tokens"
+        )
+    if reason == "killed_engine":
+        return "see run/log.txt for what ended the engine, or use another solver"
+    return "raise --max-tokens or use another model"
 
 
 def first_problems(

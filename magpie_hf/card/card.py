@@ -32,6 +32,7 @@ from magpie_hf.selection.reasons import REASONS
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.tir import ExportTIR
+from magpie_hf.text.language import translated
 
 __all__ = ["LANGUAGES", "LICENSE", "PLACEHOLDER", "RECIPE", "VERSION", "Contents", "files"]
 
@@ -95,7 +96,7 @@ def files(
         if template
         else _environment().get_template(f"dataset.{language}.md.jinja").render(variables)
     )
-    licence = licence_file(variables["licence"], variables["models"], variables["own"])
+    licence = licence_file(variables["licence"], _models(contents, licences), variables["own"])
     text = own_words.with_words(f"{text.rstrip()}\n", words)
     recipe = recipe_text(contents.provenance)
     return {
@@ -215,8 +216,7 @@ def _variables(
     """
     provenance = contents.provenance
     models = [
-        {**model, "licence": licences.get(model["name"]) or model["licence"]}
-        for model in provenance["models"]
+        {**model, "licence": _told(model["licence"], language)} for model in _models(contents, licences)
     ]
     by_step = {step: model for model in models for step in model["steps"]}
     return {
@@ -224,7 +224,12 @@ def _variables(
         "metadata": metadata(contents),
         "title": title(contents),
         "words_place": f"{own_words.BEGIN}\n{own_words.END}",
-        "provenance": provenance,
+        "provenance": {
+            **provenance,
+            "not_checked": [
+                {**one, "reason": translated(one["reason"], language)} for one in provenance["not_checked"]
+            ],
+        },
         "domains": [domain for domain in provenance["domains"] if domain["key"] in contents.samples],
         "problems": sum(tally.funnel.problems for tally in contents.tallies.values()),
         "languages": (
@@ -247,7 +252,10 @@ def _variables(
         "rejecter": by_step.get("rejected"),
         "passer": by_step.get("passes"),
         "reader": by_step.get("comparisons"),
-        "scorer": provenance["scorer"],
+        "scorer": {
+            **provenance["scorer"],
+            "title": translated(provenance["scorer"]["title"], language).strip(),
+        },
         "data": {config: list(splits) for config, splits in contents.configs.items()},
         "shown_splits": _shown_splits(contents),
         "uses": _uses(contents),
@@ -258,6 +266,21 @@ def _variables(
         ],
         "words": words(language),
     }
+
+
+def _models(contents: Contents, licences: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The models of the provenance, with licences in place of what the package knows."""
+    models = contents.provenance["models"]
+    return [{**model, "licence": licences.get(model["name"]) or model["licence"]} for model in models]
+
+
+def _told(licence: Mapping[str, Any] | None, language: str) -> dict[str, Any] | None:
+    """A model's licence with its name and duty in the card's language."""
+    if licence is None:
+        return None
+    forbids = licence.get("forbids") or "forbids" in licence["duty"]  # told before the duty is translated
+    said = {key: translated(licence[key], language) for key in ("name", "duty")}
+    return {**licence, **said, "forbids": forbids}
 
 
 def _memorised(contents: Contents) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.stages.take import WITHDRAWN
 from magpie_hf.store.rows import Published, Rows
 from magpie_hf.store.splits import Data, Readable, Split, rows_of
-from magpie_hf.text.language import tr
+from magpie_hf.text.language import tr, translated
 
 T = TypeVar("T", bound=Split)
 RowsOf = TypeVar("RowsOf")
@@ -65,7 +65,7 @@ class Samples:
 
     @property
     def moved(self) -> dict[str, int]:
-        moved = {"moved to other domains": self.moved_away, "moved here": self.moved_here}
+        moved = {tr("moved to other domains"): self.moved_away, tr("moved here"): self.moved_here}
         return {what: count for what, count in moved.items() if count}
 
 
@@ -155,7 +155,7 @@ class Answers:
                 )
             )
         if self.solutions:
-            parts.append(tr("SFT rows by the vote: {counts}", counts=_counts(self.solutions)))
+            parts.append(tr("SFT rows by the vote: {counts}", counts=_counts(_worded(self.solutions))))
         if self.references:
             parts.append(
                 tr(
@@ -163,7 +163,7 @@ class Answers:
                     agrees=self.references.get("agrees", 0),
                     count=sum(self.references.values()),
                 )
-                + _reasons({name: count for name, count in self.references.items() if name != "agrees"})
+                + _reasons(_worded({name: n for name, n in self.references.items() if name != "agrees"}))
             )
         for who, counts in self.opinions.items():
             said = {"agrees": counts.get("agrees", 0), "count": sum(counts.values())}
@@ -173,7 +173,7 @@ class Answers:
                 else tr("programs agree with {agrees:,} of {count:,} majorities", **said)
             )
             others = {name: count for name, count in counts.items() if name != "agrees"}
-            parts.append(line + _reasons(others))
+            parts.append(line + _reasons(_worded(others)))
         return "; ".join(parts)
 
 
@@ -221,7 +221,7 @@ class Pairs:
             for kind, score_gaps in self.score_gaps.items()
         ]
         if self.delta:
-            kinds.append(f"{self.kinds[DELTA]:,} {DELTA}{_reasons(self.delta)}")
+            kinds.append(f"{self.kinds[DELTA]:,} {DELTA}{_reasons(_worded(self.delta))}")
         parts = [tr("{count:,} pairs", count=self.count) + (": " if kinds else "") + ", ".join(kinds)]
         if self.longer_share is not None:
             parts.append(tr("chosen is longer in {share:.0%}", share=self.longer_share))
@@ -478,6 +478,11 @@ def _sorted(counts: Counter[str]) -> dict[str, int]:
 
 def _reasons(counts: dict[str, int]) -> str:
     return f" ({_counts(counts)})" if counts else ""
+
+
+def _worded(counts: dict[str, int]) -> dict[str, int]:
+    """Counts by what a vote, a model or a program says, in the language in use."""
+    return {translated(what): count for what, count in counts.items()}
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -99,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        where = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+        said = translated(str(error.strerror))
+        where = f"{said} ({error.filename})" if error.filename else said
         if error.errno in (errno.EACCES, errno.EPERM):
             return _complain(
                 BadInput(f"{where}; allow reading and writing there, or choose another folder"),
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(error: Exception, code: int) -> int:
     for fault in getattr(error, "faults", (error,)):
-        print(f"magpie-hf: {translated(' '.join(str(fault).split()))}", file=sys.stderr)
+        print(f"magpie-hf: {' '.join(translated(str(fault)).split())}", file=sys.stderr)
     return code
 
 

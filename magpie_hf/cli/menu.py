@@ -123,7 +123,7 @@ def _settled(wish: _Wish, parse: Callable[[list[str]], argparse.Namespace]) -> a
             except BadInput as error:
                 runs = False
                 _say("\n" + translated(str(error)))
-            _say("\n" + tr("To change something, give its name: {names}.", names=", ".join(changes)))
+            _say("\n" + tr("To change something, give its name: {names}.", names=_named(changes)))
             answer = _answer(tr("Build it (y/n)"), "y" if runs else "n", lambda text: _yes(text, changes))
         if answer in changes:
             changes[answer](wish)
@@ -295,6 +295,13 @@ def _yes(text: str, changes: Collection[str]) -> str:
     if plain not in (*YES, *NO, *changes):
         raise BadInput(f"the answer is {text!r}; give y (yes), n (no) or one of {', '.join(changes)}")
     return plain if plain in changes else "y" if plain in YES else "n"
+
+
+def _named(changes: Iterable[str]) -> str:
+    """The words that are given to change something, with what they mean in Japanese."""
+    if in_use() == "ja":
+        return "、".join(f"{word}({translated(word)})" for word in changes)
+    return ", ".join(changes)
 
 
 def _list(title: str, numbered: Iterable[str], *more: str) -> None:

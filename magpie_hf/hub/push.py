@@ -241,7 +241,7 @@ def _tagged(repo: str, tag: str, commit: str) -> BadInput:
 
 
 def _foreign(repo: str, others: list[str]) -> BadInput:
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    more = tr(" and {count} more", count=len(others) - 3) if len(others) > 3 else ""
     what = f"{', '.join(others[:3])}{more}"
     return BadInput(
         f"{repo} holds what this project did not put there ({what}); give --overwrite to replace it, or"

@@ -222,14 +222,15 @@ def _too_large(
     within = _tight(need, gpu, over)
     shorter = _shorter(need, gpu, over, utilization)
     ways = [f"{_machine(gpus)} ({way})" for way in (shorter or within,) if way]
-    ways += [f"{more} of these GPUs"] if more else []
+    ways += [tr("{count} of these GPUs", count=more)] if more else []
     ways += [f"{found} x {other.name}" for found, other in smallest.items() if found and found != more]
     given = f" at tensor parallel size {tensor}" if tensor else f" for each of {data} engines" if data else ""
+    fits = tr(" or ").join(ways) or "no single machine"
     has = f"{_machine(gpus)} leave it {over * gpu.gigabytes * utilization:.0f} GB{given}"
     return (
         f"{need.title} needs about {_gigabytes(need.weights)} for its weights, {need.overhead:g} GB a GPU to"
         f" work in and {need.of_request():.1f} GB a request of {need.request:,} tokens, and {has}; nothing"
-        f" was downloaded: it would fit {' or '.join(ways) or 'no single machine'}, else use a smaller"
+        f" was downloaded: it would fit {fits}, else use a smaller"
         f" model{_smaller(need, gpu, over, utilization)}"
     )
 
@@ -324,7 +325,7 @@ def _gigabytes(size: float) -> str:
 
 
 def _machine(gpus: Sequence[Gpu]) -> str:
-    return " and ".join(f"{count} x {name}" for name, count in Counter(gpu.name for gpu in gpus).items())
+    return tr(" and ").join(f"{count} x {name}" for name, count in Counter(gpu.name for gpu in gpus).items())
 
 
 def table() -> str:

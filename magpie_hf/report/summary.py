@@ -22,7 +22,7 @@ from magpie_hf.report.source import Source
 from magpie_hf.report.speed import speed
 from magpie_hf.review.marks import REVIEWED
 from magpie_hf.review.precision import LEVELS, NO_VOTE, Z
-from magpie_hf.text.language import in_use, tr
+from magpie_hf.text.language import in_use, tr, translated
 
 _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
 
@@ -82,7 +82,7 @@ def _state(source: Source) -> str:
         return tr(
             "Seed {seed}. The build was running when this was written ({where}).",
             seed=state.seed,
-            where=state.running,
+            where=translated(state.running),
         )
     return tr("Seed {seed}. The build stopped before its end.", seed=state.seed)
 
@@ -140,23 +140,24 @@ def breadth(contents: Contents) -> Iterator[dict[str, Any]]:
 
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Tables of how the rows were made: models, sampling, settings, benchmarks and versions."""
+    said = card.words(in_use())
     models = [
         (
             one["name"],
-            ", ".join(one["steps"]),
+            ", ".join(said["steps"].get(step, step) for step in one["steps"]),
             one["revision"],
             ", ".join((one["dtype"], *one.get("settings", ()))),
         )
         for one in provenance["models"]
     ]
     sampling = [
-        (domain["key"], step, *(how[name] for name in _SAMPLING))
+        (domain["key"], said["sampling_steps"].get(step, step), *(how[name] for name in _SAMPLING))
         for domain in provenance["domains"]
         for step, how in domain["sampling"].items()
     ]
     settings = [
         *((name, provenance[name]) for name in ("k", "sft", "keep_minority")),
-        ("scorer", provenance["scorer"]["title"]),
+        ("scorer", translated(provenance["scorer"]["title"])),
         ("asked_with", provenance["asked_with"]),
         ("rl_majority_share", provenance["rl_majority_share"]),
         *((name, provenance[name]) for name in ("tir",) if name in provenance),
@@ -166,7 +167,9 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("near", provenance["near"]),
     ]
     benchmarks = [(one["name"], one["revision"], f"{one['rows']:,}") for one in provenance["benchmarks"]]
-    benchmarks += [(one["name"], one["reason"], tr("not checked")) for one in provenance["not_checked"]]
+    benchmarks += [
+        (one["name"], translated(one["reason"]), tr("not checked")) for one in provenance["not_checked"]
+    ]
     return [
         _table(tr("Models"), (tr("Model"), tr("Steps"), tr("Revision"), "dtype"), models),
         _table(tr("Sampling"), (tr("Domain"), tr("Step"), *_SAMPLING), sampling),

@@ -28,7 +28,7 @@ from magpie_hf.store.records import (
     unreadable,
 )
 from magpie_hf.text.columns import padded
-from magpie_hf.text.language import tr
+from magpie_hf.text.language import tr, translated
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class TopicStatus:
     def line(self) -> str:
         counts = f"{self.accepted:,}/{self.sampled:,} ({self.accepted / self.sampled:.0%})"
         repeated = tr("{share:.0%} near-duplicates", share=self.near_duplicates / self.sampled)
-        return f"{self.domain:<14} {'topic':<12} {counts:>15}  {repeated}  {self.topic}"
+        return f"{self.domain:<14} {padded(tr('topic'), 12)} {counts:>15}  {repeated}  {self.topic}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Status:
 
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
-        state = tr("running ({where})", where=self.running) if self.running else state
+        state = tr("running ({where})", where=translated(self.running)) if self.running else state
         parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
         parts += [topic.line() for topic in self.topics]
         said = {"model": self.model, "seed": self.seed, "state": state}

@@ -170,8 +170,8 @@ class RewardModel:
 
     @property
     def title(self) -> str:
-        over = f" ({self.over_steps} over steps)" if head_of(self.engine.model) == "steps" else ""
-        return f"reward model {self.engine.model.name}{over}"
+        named = f"reward model {self.engine.model.name}"
+        return f"{named} ({self.over_steps} over steps)" if head_of(self.engine.model) == "steps" else named
 
     @property
     def least_score_gap(self) -> float:

@@ -41,7 +41,7 @@ def exclusive(file: Path) -> Iterator[None]:
     with file.open("a+", encoding="utf-8", errors="replace") as stream, _held(file, stream, fcntl.LOCK_EX):
         stream.truncate(0)
         stream.write(
-            f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
+            f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
         )
         stream.flush()
         yield

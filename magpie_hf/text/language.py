@@ -23,6 +23,8 @@ Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 TABLE = Path(__file__).parent / "japanese.yaml"
 
+_LOCATED = re.compile(r"(?P<place>.+?:\d+: )(?P<text>.+)", re.DOTALL)  # FILE:LINE: TEXT
+
 _in_use: list[Language] = ["en"]
 
 
@@ -36,16 +38,22 @@ def tr(text: str, /, **values: Any) -> str:
     return text.format(**values) if values else text
 
 
-def translated(text: str) -> str:
-    """A finished text in the language in use, by the most specific pattern of the table that it matches.
+def translated(text: str, language: str | None = None) -> str:
+    """A finished text in a language, by the most specific pattern of the table that it matches.
+
+    language: None for the one in use.
 
     A text without a pattern stays as it is. Field values pass unchanged, except those that the translation
     marks as {field!t}, which are translated in turn.
     """
-    if _in_use[0] == "en":
+    if (language or _in_use[0]) == "en":
         return text
     if (whole := _table().get(text)) is not None:
         return whole
+    if located := _LOCATED.fullmatch(text):  # whatever stands behind a place in a file is told as without it
+        said = translated(located["text"], "ja")
+        if said != located["text"]:
+            return f"{located['place']}{said}"
     for pattern in _patterns():
         if (values := pattern.values(text)) is not None:
             return _FILLER.vformat(pattern.translation, list(values.values()), values)
@@ -108,7 +116,7 @@ class Pattern:
 
 class _Filler(string.Formatter):
     def convert_field(self, value: Any, conversion: Any) -> Any:
-        return translated(value) if conversion == "t" else super().convert_field(value, conversion)
+        return translated(value, "ja") if conversion == "t" else super().convert_field(value, conversion)
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return kwargs[str(key)]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from magpie_hf.text.language import tr
+
 UNKNOWN = "–"
 
 
@@ -44,10 +46,10 @@ def gigabytes(size: float) -> str:
 def duration(seconds: float) -> str:
     """A duration in seconds, minutes or hours: 4.4 h."""
     if seconds < 100:
-        return f"{seconds:.0f} s"
+        return tr("{seconds:.0f} s", seconds=seconds)
     if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 36e4 else f"{seconds / 3600:,.0f} h"
+        return tr("{minutes:.0f} min", minutes=seconds / 60)
+    return tr("{hours} h", hours=f"{seconds / 3600:{'.1f' if seconds < 36e4 else ',.0f'}}")
 
 
 def clock(seconds: float | None) -> str:

@@ -46,7 +46,8 @@ class Parser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
-        raise BadInput(f"{message}; see {self.prog} --help")
+        # Translated here, as the whole would be taken for argparse's message about a longer value.
+        raise BadInput(f"{translated(message)}; see {self.prog} --help")
 
 
 class Version(argparse.Action):

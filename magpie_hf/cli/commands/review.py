@@ -132,7 +132,8 @@ def _show(options: argparse.Namespace, source: Source, taken: Taken | None) -> i
     if taken is not None:
         print(tr("{new:,} rows marked, {changed:,} marks changed", new=taken.new, changed=len(taken.changed)))
         for before, after in taken.changed:
-            print(tr("{id}: was {before}, is {after}", id=after.id, before=_said(before), after=_said(after)))
+            was, now = (_said(mark, tr("unmarked")) for mark in (before, after))
+            print(tr("{id}: was {before}, is {after}", id=after.id, before=was, after=now))
     _print(groups)
     if waiting:
         print(
@@ -183,7 +184,7 @@ def _plain(share: Share) -> dict[str, Any]:
     }
 
 
-def _said(mark: Mark) -> str:
+def _said(mark: Mark, unmarked: str = "unmarked") -> str:
     """A mark in a few words."""
     said = (mark.mark, shortened(mark.note) if mark.note else None)
-    return " ".join(part for part in said if part) or "unmarked"
+    return " ".join(part for part in said if part) or unmarked

@@ -24,6 +24,7 @@ function short(value) {
 
 function duration(seconds) {
   const minutes = Math.round(seconds / 60);
-  if (seconds < 120 && seconds !== 60) return `${Math.round(seconds)} s`;
-  return minutes < 120 && minutes !== 60 ? `${minutes} min` : `${Number((minutes / 60).toFixed(1))} h`;
+  if (seconds < 120 && seconds !== 60) return say("for_seconds", { n: Math.round(seconds) });
+  if (minutes < 120 && minutes !== 60) return say("for_minutes", { n: minutes });
+  return say("for_hours", { n: Number((minutes / 60).toFixed(1)) });
 }

@@ -34,6 +34,7 @@ from magpie_hf.errors import EngineError
 from magpie_hf.run.ray.queue import BEAT_SECONDS, Positions, Work, Worker, WorkQueue
 from magpie_hf.stage import Batch, Stage
 from magpie_hf.store.shards import ShardFolder
+from magpie_hf.text.language import tr
 
 LOG = logging.getLogger("magpie_hf")
 MOST_RESTARTS = 3  # of the pipeline, in a row without a result
@@ -267,7 +268,13 @@ def beside_driver() -> NodeAffinitySchedulingStrategy:
 def shortage(size: Size) -> str:
     """What a worker needs, what the cluster has, and the remedy."""
     free, total = ray.available_resources(), ray.cluster_resources()
-    have = " and ".join(f"{free.get(key, 0):g} of {total.get(key, 0):g} {key}s" for key in ("CPU", "GPU"))
+    have = tr(
+        "{cpus:g} of {all_cpus:g} CPUs and {gpus:g} of {all_gpus:g} GPUs",
+        cpus=free.get("CPU", 0),
+        all_cpus=total.get("CPU", 0),
+        gpus=free.get("GPU", 0),
+        all_gpus=total.get("GPU", 0),
+    )
     return (
         f"one needs {size.cpus:g} CPUs and {size.gpus:g} GPUs, and {have} are free in the cluster: add nodes,"
         " or ask for less"
