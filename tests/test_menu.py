@@ -46,7 +46,8 @@ sys.exit(main())
 def test_wrong_answers_are_asked_again_until_the_build_itself_refuses(tmp_path: Path) -> None:
     with Terminal(magpie_hf(), tmp_path, columns=40, TERM="dumb", NO_COLOR="1") as terminal:
         for question, wrong, hint, right in (
-            (MODEL, "7", "model 7 is unknown", "\uff11"),
+            (MODEL, "7", "model 7 is unknown", None),
+            (MODEL, ".", "is not a model: it has no config.json", "\uff11"),
             (SOLVER, "0", "model 0 is unknown", "1"),
             (SCALE, "much", "scale is 'much'", ""),
             (SCALE, "-1", "scale is -1", "0.01"),
@@ -58,6 +59,8 @@ def test_wrong_answers_are_asked_again_until_the_build_itself_refuses(tmp_path: 
             terminal.expect(question)
             terminal.type(f"{wrong}\n")
             terminal.expect(hint)
+            if right is None:
+                continue
             if right or question == SURE:
                 terminal.expect(question)
                 terminal.type(f"{right or 'y'}\n" if question == SURE else f"{right}\n")
