@@ -179,6 +179,7 @@ class Tools(Answers):
     """Answers the problems of the trial, and others mostly by a program, with one of three answers."""
 
     able = True
+    tried = 0  # requests of the trial
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         said = super().__call__(prompt, sampling, seed)
@@ -187,7 +188,8 @@ class Tools(Answers):
             return said
         known = next((answer for problem, answer in tool_trial.PROBLEMS.items() if problem in text), None)
         if known is not None:
-            self.requests.pop()  # as of a trial
+            self.requests.pop()
+            self.tried += 1
         if (ended := text.rpartition("```output\n")[2]).endswith("```\n"):
             answer = ended.partition("\n")[0]
         elif self.able and (known or seed % 4):
@@ -253,6 +255,7 @@ def test_answers_that_give_the_label_are_published(
     more = build(recipe_of(tools, 3), tmp_path / "out")
     fresh = [seed for _, seed in tools.requests[asked:]]
     assert len(set(fresh)) == len(fresh)
+    assert tools.tried == 2 * len(tool_trial.PROBLEMS), "the trial is not repeated"
     kept = {row["solution"] for row in rows_of(more, "algebra_tir")}
     assert kept >= {row["solution"] for row in rows}
 
