@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,15 +125,10 @@ def test_servers_have_their_weights_and_their_own_speed(
     assert "time     depends on the servers; magpie-hf plan --measure measures it" in said
     assert "download" not in said
     (nowhere / "huge").mkdir()
-    config = json.loads((ROOT / ".demo" / "SmolLM2-135M-Instruct" / "config.json").read_text())
-    for name in (
-        ".demo/SmolLM2-135M-Instruct/tokenizer_config.json",
-        ".demo/SmolLM2-135M-Instruct/tokenizer.json",
-    ):
-        (nowhere / "huge" / Path(name).name).write_text((ROOT / name).read_text())
-    (nowhere / "huge" / "config.json").write_text(json.dumps(config))
-    index = {"metadata": {"total_size": 9 * 10**12}, "weight_map": {}}
-    (nowhere / "huge" / "model.safetensors.index.json").write_text(json.dumps(index))
+    for name in ("config.json", "tokenizer_config.json", "tokenizer.json"):
+        shutil.copy(ROOT / ".demo" / "SmolLM2-135M-Instruct" / name, nowhere / "huge")
+    with (nowhere / "huge" / "model.safetensors").open("wb") as file:
+        file.truncate(9 * 10**12)  # which takes no room on the disk
     huge = ["--model", str(nowhere / "huge"), "--domains", "algebra"]
     assert main(["plan", *huge]) == BAD_INPUT, "it fits no machine that is known"
     assert planned(capsys, *huge, "--endpoint", "http://127.0.0.1:9/v1")["machines"] == []

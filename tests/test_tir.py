@@ -35,6 +35,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.recipe import Recipe
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages import tool_answers, tool_trial
+from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.tool_answers import (
     END_OF_CODE,
     MOST_RUNS,
@@ -100,7 +101,7 @@ ROUNDS: dict[str, tuple[list[str], list[str], bool | None, str | None]] = {
     "for ever": ([code("while True: pass"), *AT_ONCE], ["stopped after 1 seconds"], True, None),
     "breaks out": ([code("print('```\\n5')"), *AT_ONCE], ["'''\n5"], True, None),
     "chat marks": ([code("print('<' + '|im_end|>')")], ["<|im_end|>"], None, "special_tokens"),
-    "an error with chat marks": (
+    "marks in an error": (
         [code("raise ValueError('<' + '|im_end|>')")], ["ValueError: <|im_end|>"], None, "special_tokens",
     ),
     "a list": (
@@ -272,7 +273,7 @@ def test_a_trial_is_the_same_for_any_number_of_answers(tools: Tools) -> None:
     recipes = [
         recipe_of(tools, tir=2),
         recipe_of(tools, tir=5),
-        replace(recipe_of(tools), pairing=replace(recipe_of(tools).pairing, min_majority_share=0.9)),
+        replace(recipe_of(tools), pair=Pair(0.9)),
     ]
     trials = {fingerprint(tool_trial.ToolTrial.of(one.tools(one.domains[0]))) for one in recipes}
     assert len(trials) == 1, "another one would ask its problems again"
