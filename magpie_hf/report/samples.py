@@ -73,12 +73,12 @@ class Sampled:
         for file in shards(self.embed) if self.embed is not None else ():
             vectors = _table(file)["embedding"].combine_chunks()
             there = vectors.is_valid().to_pylist()
-            names = [sampled.row(number).get("id") if there[at] else None for at, number in _numbered(file)]
-            good = [at for at, name in enumerate(names) if name is not None]
+            ids = [sampled.row(number).get("id") for number in range(*span(file))]
+            known = [at for at, valid in enumerate(there) if valid]
+            good = [(row, str(ids[at])) for row, at in enumerate(known) if ids[at] is not None]
             if good:
-                flat = vectors.flatten().to_numpy(zero_copy_only=False).reshape(sum(there), -1)
-                place = {at: row for row, at in enumerate(at for at, known in enumerate(there) if known)}
-                yield [names[at] for at in good], flat[[place[at] for at in good]]
+                flat = vectors.flatten().to_numpy(zero_copy_only=False).reshape(len(known), -1)
+                yield [name for _, name in good], flat[[row for row, _ in good]]
 
     def ids(self, file: Path) -> list[str]:
         """The ids of the samples in a shard, in order. Raises as `rows` does."""
@@ -100,11 +100,6 @@ def span(file: Path) -> tuple[int, int]:
     """The first row of a shard and the one after its last, from its name."""
     start, stop = map(int, file.stem.split("-"))
     return start, stop
-
-
-def _numbered(file: Path) -> Iterator[tuple[int, int]]:
-    """The rows of a shard, by their places in it and their numbers."""
-    return enumerate(range(*span(file)))
 
 
 class _Found:
