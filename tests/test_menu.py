@@ -180,7 +180,7 @@ def test_what_is_no_model_is_asked_again(tmp_path: Path) -> None:
         terminal.expect("is no model")
         terminal.expect(MODEL)
         terminal.type(".\n")
-        terminal.expect("is not a model: it has no config.json")
+        terminal.expect("it has no config.json")
         terminal.expect(MODEL)
         terminal.type("q\n")
         assert terminal.end()[0] == OK
