@@ -303,7 +303,7 @@ def test_the_log_of_the_selection_tells_problems_from_dropped_samples(folder: Pa
             writer.write_table(table)
     answered = {one.label: (one.problems, one.wanted) for one in status(folder).stages if one.wanted}
     assert answered == {"solutions": (30, 100), "candidates": (30, 100), "score": (0, 100)}
-    # a piece that is torn is reckoned by the share of accepted samples
+    # of a piece that is torn, the share of accepted samples is assumed
     torn = log / "0000060-0000100.arrow"
     torn.write_bytes(torn.read_bytes()[:40])
     torn_too = {one.label: one.problems for one in status(folder).stages}
