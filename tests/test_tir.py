@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 from test_labels import has_sandbox, rows_of
+from test_planning import outline_of
 from test_second_opinion import batch
 from test_stage import byte_model, text_of
 
@@ -32,6 +33,7 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.hub.publish import publish_to_folder
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages import tool_answers, tool_trial
@@ -253,6 +255,9 @@ def test_answers_that_give_the_label_are_published(
     asked = len(tools.requests)
     build(recipe_of(tools), tmp_path / "out", shard_rows=5)
     assert len(tools.requests) == asked
+    planned = replace(outline_of(recipe_of(tools, 3), k=5), tir=3)
+    left = {one.stage: one.why for one in reuse_of(planned, tmp_path / "out").stages}
+    assert left["tool_answers"] == "tir 2 → 3: only the missing answers are asked for"
     more = build(recipe_of(tools, 3), tmp_path / "out")
     fresh = [seed for _, seed in tools.requests[asked:]]
     assert len(set(fresh)) == len(fresh)
