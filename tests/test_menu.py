@@ -159,23 +159,28 @@ def test_what_was_answered_can_be_changed_before_it_is_built(tmp_path: Path) -> 
             ("[here]: ", "no such GPU"),
             ("[here]: ", "here"),
             (SURE, "solver"),
-            ("solver [1]: ", "6"),
+            ("solver [1]: ", "4"),
+            (SURE, "model"),
+            ("model [6]: ", "5"),
             (SURE, "y"),
         ):
             terminal.expect(question)
             terminal.type(f"{answer}\n")
-        terminal.expect("built 6 algebra,number_theory build --model 6 --scale 0.1")
+        terminal.expect("built 5 algebra,number_theory build --model 5 --solver 4 --scale 0.1")
         code, text = terminal.end()
     assert code == 3
     assert "H100" in text.split("To change something")[3]
     assert text.count("A dataset in five answers") == text.count("The same build without the menu:") == 1
 
 
-def test_what_the_terminal_cannot_say_is_asked_again(tmp_path: Path) -> None:
+def test_what_is_no_model_is_asked_again(tmp_path: Path) -> None:
     with Terminal(magpie_hf(), tmp_path, PYTHONIOENCODING="utf-8:strict") as terminal:
         terminal.expect(MODEL)
         os.write(terminal.master, b"mod\xe8le\n")
         terminal.expect("is no model")
+        terminal.expect(MODEL)
+        terminal.type(".\n")
+        terminal.expect("it has no config.json")
         terminal.expect(MODEL)
         terminal.type("q\n")
         assert terminal.end()[0] == OK

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
-from magpie_hf.cli.main import main
+from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import DOMAINS
 from magpie_hf.models.known import ARMORM, KNOWN_MODELS
 from magpie_hf.planning import here, outline
@@ -108,6 +110,48 @@ def test_every_known_model_has_a_plan_as_text(
     assert [line[4] for line in (now, twice, four)] == [f"{one['rows']:,.0f}" for one in bounds]
     warned = f"warning  {KNOWN_MODELS[number].repository} thinks first"
     assert (warned in said) == KNOWN_MODELS[number].reasoning
+
+
+def test_servers_have_their_weights_and_their_own_speed(
+    nowhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--model", "1", "--domains", "algebra"]
+    assert planned(capsys, *words)["disk"]["weights"] > 6e10
+    servers = [*words, "--endpoint", "http://127.0.0.1:9/v1"]
+    plan = planned(capsys, *servers)
+    assert (plan["disk"]["weights"], plan["elsewhere"]) == (0, "servers")
+    assert main(["plan", *servers]) == OK
+    said = capsys.readouterr().out
+    assert "time     depends on the servers; magpie-hf plan --measure measures it" in said
+    assert "download" not in said
+    (nowhere / "huge").mkdir()
+    for name in ("config.json", "tokenizer_config.json", "tokenizer.json"):
+        shutil.copy(ROOT / ".demo" / "SmolLM2-135M-Instruct" / name, nowhere / "huge")
+    with (nowhere / "huge" / "model.safetensors").open("wb") as file:
+        file.truncate(9 * 10**12)  # which takes no room on the disk
+    huge = ["--model", str(nowhere / "huge"), "--domains", "algebra"]
+    assert main(["plan", *huge]) == BAD_INPUT, "it fits no machine that is known"
+    assert planned(capsys, *huge, "--endpoint", "http://127.0.0.1:9/v1")["machines"] == []
+
+
+def test_a_build_without_a_gpu_is_told_no_hours_of_gpus(nowhere: Path) -> None:
+    parse = parser().parse_args
+    model = str(ROOT / ".demo" / "SmolLM2-135M-Instruct")
+    for more, said in (
+        ([], "time     not known, as nvidia-smi shows no GPU here; magpie-hf plan --measure measures it"),
+        (["--endpoint", "http://127.0.0.1:9/v1"], "time     depends on the servers;"),
+        (["--ray", "auto"], "time     depends on the GPUs: "),
+    ):
+        lines = brief_of(parse(["build", "--model", model, "--domains", "algebra", *more])).lines
+        assert [line for line in lines if line.startswith(said)], more
+
+
+def test_more_answers_need_more_disk(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--model", "1", "--domains", "algebra"]
+    disk = {tir: planned(capsys, *words, "--tir", tir)["disk"] for tir in ("0", "2", "4")}
+    added = disk["2"]["run"] - disk["0"]["run"]
+    assert added > 0.1 * disk["0"]["run"]
+    assert disk["4"]["run"] - disk["2"]["run"] == pytest.approx(added)
 
 
 def test_a_separate_answer_is_planned_with_sft_cold_alone(

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import math
+import os
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,10 @@ from paced import Paced
 
 from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
+from magpie_hf.cli.commands import assembly
+from magpie_hf.cli.commands import plan as plan_command
+from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.cli.main import main
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -31,6 +36,7 @@ from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import OVERHEAD
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning import asking, sizes
+from magpie_hf.planning import measure as measuring
 from magpie_hf.planning.bounds import bounds_of
 from magpie_hf.planning.comparison import outcome_line
 from magpie_hf.planning.finished import left_of, refined, seen_in
@@ -229,6 +235,32 @@ def test_a_measurement_of_which_nothing_can_be_published_is_measured(
         load.requests.mid for load in loads_of(outline_of(recipe), estimates) if load.stage == "score"
     ] == [0]
     assert read_measured(tmp_path) == measured
+
+
+def test_a_measurement_leaves_what_libraries_say_to_the_log(
+    answers: Answers,
+    demo_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def noisy(*_: object) -> tuple[Speed, tuple[()]]:
+        os.write(1, b"INFO of a library\n")
+        os.write(2, b"warning of a library\n")
+        return Speed(1.0, 0.01, 1e-5, 1e-8, 1e-5), ()
+
+    monkeypatch.setattr(measuring, "speed_of", noisy)
+    monkeypatch.setattr(plan_command, "check_devices", lambda *_: None)
+    engine = FakeEngine(answers.model, answers)
+    monkeypatch.setattr(assembly, "engines_of", lambda _, specs: dict.fromkeys(specs, engine))
+    words = ["--model", str(demo_model), "--domains", "algebra", "--count", "4", "--k", "2"]
+    words += ["--tagger", "none", "--decontaminate", "none", "--instruction-temperature", "1.5"]
+    assert main(["plan", *words, "--out", str(tmp_path / "out"), "--measure", "2", "--json"]) == OK
+    said = capfd.readouterr()
+    assert json.loads(said.out)["seconds"]["whole"], "nothing but the plan is on stdout"
+    assert said.err == ""
+    log = (tmp_path / "out" / "run" / "log.txt").read_text()
+    assert "INFO of a library\nwarning of a library\n" in log
 
 
 def test_a_measurement_of_an_older_version_serves_no_plan(tmp_path: Path) -> None:

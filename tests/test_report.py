@@ -556,6 +556,37 @@ def test_formulas_are_found_as_typed_and_by_regular_expressions(
     page.wait_for_function("() => CSS.highlights.get('found')?.size === 1")
 
 
+def test_what_a_reader_wants_next_is_not_that_of_a_slow_search(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
+    def put(rows: list[dict[str, Any]]) -> None:
+        rows[0]["problem"], rows[1]["problem"] = f"Of {'a' * 40}!", "Is it an integer?"
+
+    page = opened(report(changed(built, tmp_path / "slow", put), tmp_path / "report.html").file).page
+    page.evaluate(
+        "() => { const later = setTimeout; window.setTimeout = (f, ms) => later(f, ms === 3000 ? 600 : ms); }"
+    )
+    page.check("#regexp")
+    page.fill("#search", "(a+a+)+b")
+    page.wait_for_timeout(250)
+    page.fill("#search", "")
+    page.wait_for_timeout(800)
+    waits(page, 60)
+    page.fill("#search", "(a+a+)+b")
+    page.wait_for_timeout(250)
+    page.fill("#search", "integer\\?")
+    waits(page, 1)
+    # a number of the overview shows its rows, whatever was being searched
+    page.fill("#search", "(a+a+)+b")
+    page.wait_for_timeout(250)
+    page.click("#tab-overview")
+    page.locator("#overview tfoot button").first.click()
+    page.wait_for_timeout(800)
+    found = page.inner_text("#found")
+    assert "too long" not in found
+    assert not found.startswith("0 ")
+
+
 def test_a_row_can_be_taken_along(built: Path, page_file: Path, opened: Callable[..., Opened]) -> None:
     one = opened(page_file, viewport={"width": 1400, "height": 900})
     page = one.page

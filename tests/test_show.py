@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -163,8 +164,22 @@ def test_samples_can_be_seen_while_a_build_runs(
     record = read_record(folder / "run" / "build.json")
     write_record(tmp_path / "out" / "run" / "build.json", {**record, "finished": None})
     assert shown(tmp_path / "out", "--split", "samples", "-n", "2", capsys=capsys).count("=== algebra-") == 2
-    shard = next((tmp_path / "out" / "run" / "algebra").glob("clean-*/*.arrow"))
-    shard.write_bytes(shard.read_bytes()[:64])
+    (shard,) = (tmp_path / "out" / "run" / "algebra").glob("clean-*/*.arrow")
+    whole = pa.ipc.open_stream(pa.memory_map(str(shard))).read_all()
+    before = shown(tmp_path / "out", "--split", "samples", "-n", "99", "--json", capsys=capsys)
+    for at, stop in ((0, 4), (4, len(whole))):  # as where a build went on with smaller shards
+        file = str(shard.with_name(f"{at:07d}-{stop:07d}.arrow"))
+        with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, whole.schema) as writer:
+            writer.write_table(whole.slice(at, stop - at))
+    shard.unlink()
+    assert shown(tmp_path / "out", "--split", "samples", "-n", "99", "--json", capsys=capsys) == before
+    for one in shard.parent.glob("*.arrow"):
+        one.unlink()
+    first = json.loads(shown(tmp_path / "out", "--split", "samples", "-n", "1", "--json", capsys=capsys))
+    assert first["raw_instruction"]
+    assert (first["problem"], first["dropped"]) == (None, None), "it was not cleaned yet"
+    assert "=== algebra-" in shown(tmp_path / "out", "--split", "samples", capsys=capsys)
+    shard.write_bytes(b"torn")
     for kind in ("samples", "dropped"):
         assert main(["show", str(tmp_path / "out"), "--split", kind]) == BAD_INPUT
         assert re.search(

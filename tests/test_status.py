@@ -21,6 +21,7 @@ import pytest
 from magpie_hf.cli.commands import status as command
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
+from magpie_hf.planning.outcome import planned_loads
 from magpie_hf.run.pace import pace, tokens_left
 from magpie_hf.run.status import status
 
@@ -126,7 +127,7 @@ def test_status_on_a_terminal_is_a_table_that_fits(folder: Path) -> None:
         "100 samples filtered, 50% accepted, 30 truncated, 20 near_duplicate",
     ]
     assert next(line for line in lines if " candidates " in line).split()[2:6] == [
-        "40/100",
+        "20/100",  # half of the 40 samples were accepted
         "12,000",
         "3.0",
         "3",
@@ -191,14 +192,14 @@ def test_status_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
         }
     ]
     assert [
-        (stage["label"], stage["rows"], stage["wanted"], stage["requests_under_way"])
+        (stage["label"], stage["rows"], stage["problems"], stage["wanted"], stage["requests_under_way"])
         for stage in said["stages"]
     ] == [
-        ("instruct", 100, None, 0),
-        ("clean", 0, None, 0),
-        ("solutions", 80, 100, 0),
-        ("candidates", 40, 100, 3),
-        ("score", 0, 100, 0),
+        ("instruct", 100, None, None, 0),
+        ("clean", 0, None, None, 0),
+        ("solutions", 80, 40, 100, 0),
+        ("candidates", 40, 20, 100, 3),
+        ("score", 0, 0, 100, 0),
     ]
     assert (said["running"], said["finished"], said["pace"]) == (None, False, None)
 
@@ -258,6 +259,58 @@ def test_the_pace_is_what_the_engines_wrote(folder: Path) -> None:
         + "[" * 100_000
     )
     assert pace(folder, found) is None
+
+
+def test_a_plan_tells_what_the_stages_that_have_not_begun_take(folder: Path) -> None:
+    stages = {
+        "instruct": (200, 2_000),
+        "solutions": (100, 50),
+        "candidates": (300, 90_000),
+        "score": (300, 600),
+    }
+    plan = {
+        "rows": [{"domain": "algebra", "problems": 100, "samples": [150, 200, 300]}],
+        "stages": [
+            {"stage": name, "requests": [0, requests, 0], "tokens": [0, tokens, 0]}
+            for name, (requests, tokens) in stages.items()
+        ],
+    }
+    (folder / "run" / "speed.jsonl").write_text(interval(1000, 5_000))
+    assert planned_loads(folder) is None
+    (folder / "run" / "plan.json").write_text(json.dumps({"format": 1, "plan": plan}))
+    planned = planned_loads(folder)
+    # three requests of a candidate's shard are known, one problem's worth
+    left = 100 * 10 + 60 * 200 + (80 - 1) * 600 + 600
+    assert tokens_left(status(folder), planned) == pytest.approx(left)
+    shown = pace(folder, status(folder), planned)
+    assert shown is not None
+    assert shown.of_all
+    assert shown.seconds_left == pytest.approx(left / 500)
+    said = bare(on_terminal(120, "status", str(folder))).splitlines()[-1]
+    assert said == "tokens/s: – now, 500 on average; about 2 min left"
+
+
+def test_the_log_of_the_selection_tells_problems_from_dropped_samples(folder: Path) -> None:
+    log = folder / "run" / "selection" / "log" / "algebra"
+    log.mkdir(parents=True)
+    record = folder / "run" / "build.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "selection": "log"}))
+    accepted = ["algebra"] * 30 + [None] * 50 + ["algebra"] * 20
+    for start, stop in ((0, 60), (60, 100)):
+        table = pa.table({"accepted_as": accepted[start:stop]})
+        file = str(log / f"{start:07d}-{stop:07d}.arrow")
+        with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    answered = {one.label: (one.problems, one.wanted) for one in status(folder).stages if one.wanted}
+    assert answered == {"solutions": (30, 100), "candidates": (30, 100), "score": (0, 100)}
+    # of a piece that is torn, the share of accepted samples is assumed
+    torn = log / "0000060-0000100.arrow"
+    torn.write_bytes(torn.read_bytes()[:40])
+    torn_too = {one.label: one.problems for one in status(folder).stages}
+    assert torn_too["solutions"] == 30 + 20 // 2
+    # nothing is left of a finished build, though its given problems were fewer than the count
+    record.write_text(json.dumps({**json.loads(record.read_text()), "finished": "x"}))
+    assert {one.wanted for one in status(folder).stages} == {None, 50}
 
 
 def test_nothing_is_promised_before_a_problem_is_accepted(folder: Path) -> None:

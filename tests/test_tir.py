@@ -17,12 +17,14 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 from test_labels import has_sandbox, rows_of
+from test_planning import outline_of
 from test_second_opinion import batch
 from test_stage import byte_model, text_of
 
 from conftest import Answers, small_recipe
-from magpie_hf.building.build import build
+from magpie_hf.building.build import build, first_problems
 from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.cli.commands.preview import tokens_of
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -31,8 +33,11 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.hub.publish import publish_to_folder
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.recipe import Recipe
+from magpie_hf.stage import fingerprint
 from magpie_hf.stages import tool_answers, tool_trial
+from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.tool_answers import (
     END_OF_CODE,
     MOST_RUNS,
@@ -41,6 +46,7 @@ from magpie_hf.stages.tool_answers import (
     ToolAnswers,
     code_at_the_end,
 )
+from magpie_hf.store.rows import Made, Rows, in_memory
 
 WARM = Sampling(temperature=0.75, max_tokens=200)
 
@@ -97,6 +103,12 @@ ROUNDS: dict[str, tuple[list[str], list[str], bool | None, str | None]] = {
     "for ever": ([code("while True: pass"), *AT_ONCE], ["stopped after 1 seconds"], True, None),
     "breaks out": ([code("print('```\\n5')"), *AT_ONCE], ["'''\n5"], True, None),
     "chat marks": ([code("print('<' + '|im_end|>')")], ["<|im_end|>"], None, "special_tokens"),
+    "marks in an error": (
+        [code("raise ValueError('<' + '|im_end|>')")], ["ValueError: <|im_end|>"], None, "special_tokens",
+    ),
+    "a list": (
+        ["1. So:\n   ```python\n   for n in [5]:\n       print(n)\n   ```\n   ", *AT_ONCE], ["5"], True, None,
+    ),
     "no end of it": (
         [code(f"print({n})") for n in range(3)], ["0", "1"], None, "too_many_runs",
     ),
@@ -157,6 +169,8 @@ def test_what_a_program_printed_is_kept_as_another_run_prints_something_else(mod
         ("```python\nprint(3)\n```\nThis prints 3.", None),
         ("```\nprint(3)\n```", None),
         ("```python\n```", None),
+        ("1. So:\n\t```python\n\tif 1:\n\t\tprint(1)\n\t```\n", "if 1:\n\tprint(1)"),
+        ("```python\n    ```", None),
         ("The answer is 3.", None),
     ],
 )
@@ -168,6 +182,7 @@ class Tools(Answers):
     """Answers the problems of the trial, and others mostly by a program, with one of three answers."""
 
     able = True
+    tried = 0  # requests of the trial
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         said = super().__call__(prompt, sampling, seed)
@@ -176,7 +191,8 @@ class Tools(Answers):
             return said
         known = next((answer for problem, answer in tool_trial.PROBLEMS.items() if problem in text), None)
         if known is not None:
-            self.requests.pop()  # as of a trial
+            self.requests.pop()
+            self.tried += 1
         if (ended := text.rpartition("```output\n")[2]).endswith("```\n"):
             answer = ended.partition("\n")[0]
         elif self.able and (known or seed % 4):
@@ -239,9 +255,13 @@ def test_answers_that_give_the_label_are_published(
     asked = len(tools.requests)
     build(recipe_of(tools), tmp_path / "out", shard_rows=5)
     assert len(tools.requests) == asked
+    planned = replace(outline_of(recipe_of(tools, 3), k=5), tir=3)
+    left = {one.stage: one.why for one in reuse_of(planned, tmp_path / "out").stages}
+    assert left["tool_answers"] == "tir 2 → 3: only the missing answers are asked for"
     more = build(recipe_of(tools, 3), tmp_path / "out")
     fresh = [seed for _, seed in tools.requests[asked:]]
     assert len(set(fresh)) == len(fresh)
+    assert tools.tried == 2 * len(tool_trial.PROBLEMS), "the trial is not repeated"
     kept = {row["solution"] for row in rows_of(more, "algebra_tir")}
     assert kept >= {row["solution"] for row in rows}
 
@@ -252,6 +272,52 @@ def test_a_solver_that_writes_no_programs_is_refused(tools: Tools, tmp_path: Pat
         build(recipe_of(tools), tmp_path / "out")
     assert not (tmp_path / "out" / "README.md").exists()
     build(recipe_of(tools, 0), tmp_path / "out")
+
+
+def test_a_trial_is_the_same_for_any_number_of_answers(tools: Tools) -> None:
+    recipes = [
+        recipe_of(tools, tir=2),
+        recipe_of(tools, tir=5),
+        replace(recipe_of(tools), pair=Pair(0.9)),
+    ]
+    trials = {fingerprint(tool_trial.ToolTrial.of(one.tools(one.domains[0]))) for one in recipes}
+    assert len(trials) == 1, "another one would ask its problems again"
+
+
+def test_a_refusal_says_that_answers_were_truncated(tools: Tools) -> None:
+    def tried(most: int) -> str:
+        domain = recipe_of(tools).domains[0]
+        short = replace(domain, candidate=replace(domain.candidate, max_tokens=most))
+        trial = tool_trial.ToolTrial.of(recipe_of(tools).tools(short))
+        rows = tool_trial.tool_trial_rows("algebra", 0)
+        told = [{"runs": at, "agrees": at < 2 or None, "num_tokens": 9, "reason": None} for at in range(8)]
+        told[2:6] = [one | {"reason": "length"} for one in told[2:6]]
+        made = in_memory("trial", trial.adds, {"tool_trial": told})
+        with pytest.raises(BadInput) as refused:
+            tool_trial.check_tools(rows.extended(trial, made), trial.answers)
+        return str(refused.value)
+
+    assert "in 1 of 8 trial problems, where 4 answers were truncated at 96 tokens" in tried(96)
+    assert "raise --max-tokens, leave out --tir" in tried(96)
+    assert "raise --max-tokens" not in tried(10**6), "the trial has a bound of its own"
+
+
+def test_a_preview_counts_the_tokens_of_answers_with_tools(tools: Tools, tmp_path: Path) -> None:
+    taken: list[Rows] = []
+    first_problems(recipe_of(tools), tmp_path / "out", 2, taken.append)
+    written = sum(
+        answer["num_tokens"]
+        for rows in taken
+        for answers in rows.read(["tool_answers"])["tool_answers"].to_pylist()
+        for answer in answers or ()
+    )
+    assert written
+    without = sum(tokens_of(replace(rows, made=without_tools(rows))) for rows in taken)
+    assert sum(map(tokens_of, taken)) == without + written
+
+
+def without_tools(rows: Rows) -> dict[str, Made]:
+    return {name: made for name, made in rows.made.items() if name != "tool_answers"}
 
 
 def test_an_engine_that_dies_is_asked_nothing_twice(tools: Tools, demo_model: Path, tmp_path: Path) -> None:

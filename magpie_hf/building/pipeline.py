@@ -255,13 +255,14 @@ class Pipeline:
 
         tasks = [Task([[stage]], trial_rows(domain.key, self.recipe.seed), then)]
         if self.recipe.tir:
-            tools = ToolTrial(self.recipe.tools(domain))
-            tasks.append(Task([[tools]], tool_trial_rows(domain.key, self.recipe.seed), self._check_tools))
-        return tasks
+            tools = ToolTrial.of(self.recipe.tools(domain))
 
-    def _check_tools(self, rows: Rows) -> list[Task]:
-        check_tools(rows, self.recipe.solver.model.name)
-        return []
+            def check(rows: Rows) -> list[Task]:
+                check_tools(rows, tools.answers)
+                return []
+
+            tasks.append(Task([[tools]], tool_trial_rows(domain.key, self.recipe.seed), check))
+        return tasks
 
     def _finish(self, rows: Rows) -> list[Task]:
         self.answered.append(rows)

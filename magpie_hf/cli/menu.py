@@ -12,6 +12,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from magpie_hf.cli.commands.assembly import check_devices
@@ -19,7 +20,7 @@ from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS, KnownModel, known
-from magpie_hf.models.model import repository_or_folder
+from magpie_hf.models.model import check_model_folder, repository_or_folder
 from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import in_use, tr, translated
 from magpie_hf.text.numbers import count as counted
@@ -146,8 +147,9 @@ def _ask_model(wish: _Wish) -> None:
         models,
         tr("or a Hub repository (owner/name), or a folder"),
     )
-    wish.model = _answer(tr("model"), wish.model, _model)
-    wish.solver = SOLVER if _is_instruct(wish.model) else wish.model
+    before, wish.model = wish.model, _answer(tr("model"), wish.model, _model)
+    if wish.solver == _usual_solver(before):  # else it was chosen
+        wish.solver = _usual_solver(wish.model)
 
 
 def _ask_solver(wish: _Wish) -> None:
@@ -238,10 +240,10 @@ def _label(model: KnownModel) -> str:
     )
 
 
-def _is_instruct(model: str) -> bool:
-    """Whether a model is a known one that answers at once; of others nothing is known here."""
+def _usual_solver(model: str) -> str:
+    """The solver beside a model: SOLVER for a known one that answers at once, else the model itself."""
     info = known(repository_or_folder(model))
-    return isinstance(info, KnownModel) and not info.reasoning
+    return SOLVER if isinstance(info, KnownModel) and not info.reasoning else model
 
 
 def _tokens(text: str, bounds: Sequence[Bound]) -> int:
@@ -257,7 +259,8 @@ def _tokens(text: str, bounds: Sequence[Bound]) -> int:
 
 def _model(text: str) -> str:
     text = _plain(text) if _plain(text).isdecimal() else text  # a path stays as it is
-    repository_or_folder(text)
+    if (folder := Path(repository_or_folder(text))).is_dir():
+        check_model_folder(folder)
     return text
 
 

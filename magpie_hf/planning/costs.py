@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StageCost:
-    """A stage over all domains: its rows, and on average the tokens and the seconds of one.
+    """A stage over all domains: its rows without dropped ones, and on average the tokens and seconds of one.
 
     seconds: from when the stage began with a row to when it was done, while others were worked on, too.
     """
@@ -110,7 +110,7 @@ def costs_of(folder: Path) -> Costs:
     state = status(folder)
     rows, tokens, seconds = Counter[str](), Counter[str](), Counter[str]()
     for stage in state.stages:
-        rows[stage.label] += stage.rows
+        rows[stage.label] += stage.done
         tokens[stage.label] += stage.tokens
         seconds[stage.label] += stage.seconds  # type: ignore[assignment]
     stages = tuple(

@@ -59,7 +59,7 @@ def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
 def _tokens_a_row(stages: Sequence[StageStatus]) -> Iterator[tuple[str, float]]:
     for label in {one.label for one in stages}:
         alike = [one for one in stages if one.label == label]
-        rows, tokens = sum(one.rows for one in alike), sum(one.tokens for one in alike)
+        rows, tokens = sum(one.done for one in alike), sum(one.tokens for one in alike)
         if rows and tokens:
             yield label, tokens / rows
 

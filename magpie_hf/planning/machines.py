@@ -191,7 +191,6 @@ def fewest(models: Sequence[Sized], gpu: Gpu, how: Placing) -> int:
     capacities = [sizes(size.need, gpu, utilization=how.utilization) for size in on]
     if not on or not all(capacities):
         return 0
-        return 0 if on else 1
     return max(max(of, key=lambda count: (of[count], -count)) for of in capacities)
 
 

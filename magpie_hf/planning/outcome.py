@@ -16,6 +16,7 @@ from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.measurements import read_json
 from magpie_hf.planning.outline import SAMPLING
 from magpie_hf.progress.events import Event, Planned
+from magpie_hf.run.pace import Load
 from magpie_hf.run.status import Status, status
 
 LOG = logging.getLogger("magpie_hf")
@@ -164,6 +165,25 @@ def outcome_of(folder: Path) -> Outcome:
             f"{folder / 'run' / KEPT} is not a valid plan ({error!r}); remove it, and the next build writes"
             " another"
         ) from error
+
+
+def planned_loads(folder: Path) -> dict[str, Load] | None:
+    """What each stage asks for in the whole build in `folder`, by its plan; None without one."""
+    try:
+        record = read_json(folder / "run" / KEPT, FORMAT)
+        if record is None:
+            return None
+        plan = record["plan"]
+        problems = sum(row["problems"] for row in plan["rows"])
+        samples = sum(row["samples"][1] for row in plan["rows"])
+        return {
+            one["stage"]: Load(
+                one["requests"][1], one["tokens"][1], samples if one["stage"] in SAMPLING else problems
+            )
+            for one in plan["stages"]
+        }
+    except (BadInput, Torn, KeyError, TypeError, IndexError):  # of another version, or edited: as without it
+        return None
 
 
 def _numbers(plan: Mapping[str, Any], seconds: float, state: Status) -> list[Compared]:

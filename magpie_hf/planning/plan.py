@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from magpie_hf.engines.vllm.arguments import read_arguments
 from magpie_hf.models.gpus import Gpu
@@ -58,8 +58,9 @@ class Plan:
 
     left: the loads that are left beside what the folder holds, () where it holds nothing; bounds: what the
     bound of its answers gives, and what larger ones would; chosen: whether the machine was named or is here,
-    and not one of several common ones; seconds, seconds_left: on this machine, of the whole build and of
-    what is left of it; None where nothing was measured.
+    and not one of several common ones; elsewhere: where the engines run if not on this machine; seconds,
+    seconds_left: on this machine, of the whole build and of what is left of it; None where nothing was
+    measured.
     """
 
     outline: Outline
@@ -73,6 +74,7 @@ class Plan:
     models: tuple[Sized, ...]
     machines: tuple[Machine, ...]
     chosen: bool
+    elsewhere: Literal["", "servers", "cluster"]
     duties: tuple[Duty, ...]
     reuse: Reuse
     seconds: Range | None
@@ -86,10 +88,9 @@ class Plan:
     @property
     def refusal(self) -> str:
         """Why a model does not fit the machine, or where none is chosen, any; "" where it does."""
-        if self.machines:
-            fits = self.machines[0].fits if self.chosen else ()
-            return next((fit.why for fit in fits if fit.refused), "")
-        return largest_refusal(self.models)
+        if self.chosen:
+            return next((fit.why for fit in self.machines[0].fits if fit.refused), "")
+        return "" if self.machines or self.elsewhere == "servers" else largest_refusal(self.models)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values, as printed with --json and kept in `run/plan.json`."""
@@ -116,6 +117,7 @@ class Plan:
             ],
             "machines": [asdict(one) for one in self.machines],
             "chosen": self.chosen,
+            "elsewhere": self.elsewhere,
             "duties": [asdict(one) for one in self.duties],
             "done": [asdict(one) for one in self.reuse.stages],
             "seconds": {"whole": self.seconds, "left": self.seconds_left},
@@ -187,10 +189,11 @@ def plan_of(
         loads,
         left if reuse.stages else (),
         tuple(bounds_of(outline, estimates, hours)),
-        disk_of(outline, estimates, out, models),
+        disk_of(outline, estimates, out, () if options.endpoint else models),
         models,
         machines,
         chosen is not None,
+        "servers" if options.endpoint else "cluster" if options.ray else "",
         tuple(duties_of(outline, options.model_license)),
         reuse,
         *seconds,

@@ -14,6 +14,7 @@ from typing import Any
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
+from magpie_hf.planning.workload import MAJORITIES, ROUNDS
 from magpie_hf.run.status import StageStatus, status
 from magpie_hf.store.records import read_record, stage_record
 from magpie_hf.text.language import tr
@@ -122,7 +123,7 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
         keys = {**pipeline.get("samples", {}), **pipeline.get("answers", {})}
         rows = {stage.label: stage for stage in state.stages if stage.domain == domain.key}
         quota = next(one for one in state.selection if one.domain == domain.key) if keys else None
-        changes = _Changes(quota.accepted / max(1, quota.filtered) if quota else 1.0)
+        changes = _Changes()
         for stage in outline.stages:
             if stage in keys and stage in rows:
                 part = folder / "run" / domain.key / keys[stage]
@@ -136,11 +137,10 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
 class _Changes:
     """What changes in a domain.
 
-    share: of its samples that is accepted; anew: why stages are made anew; asked: by stage, the further
+    anew: why stages are made anew; asked: by stage, the further
     requests for existing rows, and why.
     """
 
-    share: float
     anew: dict[str, str] = field(default_factory=dict)
     asked: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -148,7 +148,7 @@ class _Changes:
 def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, changes: _Changes) -> Kept:
     """What becomes of one stage; `changes` takes in what that means for later stages."""
     stage, each = state.label, outline.each(state.label)
-    rows = round(state.rows * changes.share) if stage in ANSWERING else state.rows
+    rows = state.done
     before = next((why for one in _BEFORE[stage] if (why := changes.anew.get(one))), "")
     differing = _differing(outline, domain, stage, _identity(folder))
     bound, k, extend = (differing.pop(name, (0, 0)) for name in (_BOUND, "k", "auto_extend"))
@@ -157,7 +157,10 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
         changes.anew[stage] = why
         return Kept(domain.key, stage, rows, 0, rows * each, each, why, 0)
     asked, why = changes.asked.get("candidates", (0, "")) if stage == "score" else (0, "")
-    if k[1] > k[0]:
+    if k[1] > k[0] and stage == "tool_answers":
+        asked = round(rows * (k[1] - k[0]) * MAJORITIES * ROUNDS)
+        why = tr("tir {old} → {new}: only the missing answers are asked for", old=k[0], new=k[1])
+    elif k[1] > k[0]:
         asked = rows * (k[1] - k[0])
         why = tr("k {old} → {new}: only the missing candidates are generated", old=k[0], new=k[1])
     if bound[1] > bound[0]:

@@ -64,8 +64,8 @@ def _info(source: str) -> KnownModel | KnownScorer | None:
     return known_of(Model(source, "", path=source)) if source and Path(source).is_dir() else known(source)
 
 
-def short(plan: Plan) -> Iterator[str]:
-    """Work, disk and time in a few lines."""
+def short(plan: Plan, here: bool = False) -> Iterator[str]:
+    """Work, disk and time in a few lines. here: whether the build is to run on this machine."""
     requests = sum(load.requests.mid for load in plan.loads)
     tokens = (sum(load.tokens[at] for load in plan.left or plan.loads) for at in range(3))
     if plan.left:
@@ -97,7 +97,7 @@ def short(plan: Plan) -> Iterator[str]:
             weights=gigabytes(disk.weights),
             free=gigabytes(disk.cache_free),
         )
-    yield from _time(plan)
+    yield from _time(plan, here)
 
 
 def answers_lines(plan: Plan) -> Iterator[str]:
@@ -130,7 +130,7 @@ def bounded(bound: Bound) -> str:
     return tr("{bound:,} (extended: {final:,})", bound=bound.tokens, final=bound.final)
 
 
-def _time(plan: Plan) -> Iterator[str]:
+def _time(plan: Plan, here: bool) -> Iterator[str]:
     machine = plan.machine
     if plan.seconds is not None and plan.seconds_left is not None:
         yield tr("time     {whole} on this machine, as measured", whole=span(plan.seconds, duration))
@@ -143,6 +143,13 @@ def _time(plan: Plan) -> Iterator[str]:
             hours=span(machine.hours.times(3600), duration),
             count=machine.count,
             gpu=machine.gpu.name,
+        )
+    elif plan.elsewhere == "servers":
+        yield tr("time     depends on the servers; magpie-hf plan --measure measures it")
+    elif here and not plan.chosen and not plan.elsewhere:
+        yield tr(
+            "time     not known, as nvidia-smi shows no GPU here; magpie-hf plan --measure measures it, and"
+            " --gpu plans for another machine"
         )
     elif any(one.hours for one in plan.machines):
         yield tr(

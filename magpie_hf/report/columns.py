@@ -27,7 +27,9 @@ _LEFT_OUT = frozenset(
     " solution thinking answer majority_answer reference_answer checker_answer program_answer near_duplicate"
     " contaminated_by generation chosen_index rejected_index has_pair score_gap answer_rank".split()
 )
+# The last four are filters of the page itself, and no column but one of the user's own is named so.
 _NAMES = {"pair_kind": "kind", "pair_reason": "reason", "tags.domain": "tag_domain"}
+_NAMES |= {name: f"{name}_column" for name in ("show", "mark", "sample", "region")}
 SCALES = {
     "difficulty": DIFFICULTIES,
     "quality": QUALITIES,

@@ -122,7 +122,7 @@ class Finished:
             return self._sampled(file).ids(file)
 
     def _sampled(self, file: Path) -> Sampled:
-        return next(sampled for sampled in self.samples.values() if sampled.clean == file.parent)
+        return next(sampled for sampled in self.samples.values() if sampled.instruct == file.parent)
 
     def read(self, kind: Kind, places: Sequence[Place], whole: bool = True) -> list[Shown]:
         """The rows at these places, in this order; without repeated columns unless `whole`.

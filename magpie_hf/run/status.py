@@ -6,8 +6,9 @@ Not here: the rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ from magpie_hf.text.language import tr, translated
 class StageStatus:
     """One stage of one domain.
 
-    rows: finished. wanted: rows in all; None before the filtering, which goes on until enough samples are
-    accepted. requests_under_way: finished requests of unfinished shards. reasons: by count.
+    rows: finished, with dropped ones. problems, wanted: finished rows of accepted problems, and those in all;
+    None before the filtering, which goes on until enough samples are accepted. requests_under_way: finished
+    requests of unfinished shards. reasons: by count.
     """
 
     domain: str
@@ -47,11 +49,17 @@ class StageStatus:
     tokens: int
     seconds: float
     reasons: dict[str, int]
+    problems: int | None = None
+
+    @property
+    def done(self) -> int:
+        """Finished samples before the filtering, finished problems after it."""
+        return self.rows if self.problems is None else self.problems
 
     def line(self) -> str:
         wanted = "" if self.wanted is None else f"/{self.wanted:,}"
         done = tr("{tokens:>11,} tokens {seconds:>9,.1f} s", tokens=self.tokens, seconds=self.seconds)
-        parts = [f"{self.domain:<14} {self.label:<12} {f'{self.rows:,}{wanted}':>15} {done}"]
+        parts = [f"{self.domain:<14} {self.label:<12} {f'{self.done:,}{wanted}':>15} {done}"]
         if self.requests_under_way:
             parts.append(tr("{count:,} requests kept of shards under way", count=self.requests_under_way))
         if self.reasons:
@@ -138,19 +146,17 @@ def status(folder: Path) -> Status:
     run = folder / RUN
     try:
         pipeline = record.get("pipeline", {})
-        selection = {
-            domain: _selection(run / SELECTED, domain, one["count"]) for domain, one in pipeline.items()
-        }
-        stages = [
-            _stage(
-                run / domain / key, domain, label, selection[domain].filtered if half == "answers" else None
-            )
-            for domain, one in pipeline.items()
-            for half in ("samples", "answers")
-            for label, key in one[half].items()
-        ]
         running, purpose = lock.holder(run / LOCK), record.get("purpose", "")
         finished = (run / CALIBRATED).is_file() if purpose == CALIBRATION else bool(record.get("finished"))
+        log = run / "selection" / record.get("selection", "")
+        selection, stages = {}, []
+        for domain, one in pipeline.items():
+            selection[domain] = quota = _selection(run / SELECTED, domain, one["count"])
+            stages += [_stage(run / domain / key, domain, label) for label, key in one["samples"].items()]
+            answered = _Answered.of(log, quota, finished)
+            stages += [
+                _stage(run / domain / key, domain, label, answered) for label, key in one["answers"].items()
+            ]
         return Status(
             record["name"],
             record["seed"],
@@ -179,21 +185,69 @@ def _topics(file: Path) -> Iterator[TopicStatus]:
             yield TopicStatus(domain, topic, **counts)
 
 
-def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:
+@dataclass(frozen=True)
+class _Answered:
+    """Which samples of a domain are problems, which alone are answered.
+
+    before: of each sample, and of the end, how many accepted ones come before it. wanted: problems in all.
+    """
+
+    before: Sequence[int]
+    wanted: int
+
+    @property
+    def filtered(self) -> int:
+        return len(self.before) - 1
+
+    @staticmethod
+    def of(log: Path, quota: SelectionStatus, finished: bool) -> _Answered:
+        """By the log of the selection; of samples that it lacks, by the share of those that were accepted."""
+        share = quota.accepted / quota.filtered if quota.filtered else 0.0
+        told = _accepted(log, quota.domain)[: quota.filtered]
+        before = [0, *accumulate(told)]
+        lacking = range(1, quota.filtered - len(told) + 1)
+        before += [round(before[len(told)] + share * at) for at in lacking]
+        missing = 0 if finished else max(0, quota.target - quota.accepted)
+        return _Answered(before, before[-1] + missing)
+
+
+def _accepted(log: Path, domain: str) -> list[bool]:
+    """Of the first samples of a domain, whether each was accepted, as far as the log says so in a row."""
+    whole, found = log / f"{domain}.arrow", list[bool]()
+    for file in [whole] if whole.is_file() else sorted((log / domain).glob("*-*.arrow")):
+        import pyarrow as pa  # 0.2 s, which other commands that take a status need not wait for
+
+        start = 0 if file == whole else int(file.stem.split("-")[0])
+        try:
+            accepted = pa.ipc.open_stream(pa.memory_map(str(file))).read_all()["accepted_as"]
+        except (OSError, KeyError, pa.ArrowException):  # torn; the build filters these anew
+            break
+        if start > len(found):
+            break
+        found += accepted.is_valid().to_pylist()[len(found) - start :]
+    return found
+
+
+def _stage(folder: Path, domain: str, label: str, answered: _Answered | None = None) -> StageStatus:
     shards: dict[str, dict[str, Any]] = (stage_record(folder) or {"shards": {}})["shards"]
     names = sorted(shard.stem for shard in folder.glob("*-*.arrow") if shard.stem.replace("-", "").isdigit())
     # A build that was killed at the wrong moment wrote the shard and not its record.
     unrecorded = {"tokens": 0, "seconds": 0.0, "reasons": {}}
-    rows, tokens, seconds, at, reasons = 0, 0, 0.0, 0, Counter[str]()
+    rows, problems, tokens, seconds, at, reasons = 0, 0, 0, 0.0, 0, Counter[str]()
     for name in names:
         (start, stop), shard = map(int, name.split("-")), shards.get(name, unrecorded)
-        if stop > at and (wanted is None or start < wanted):
-            rows += (stop if wanted is None else min(stop, wanted)) - max(start, at)
+        begin, end = max(start, at), stop if answered is None else min(stop, answered.filtered)
+        if begin < end:
+            rows += end - begin
+            problems += answered.before[end] - answered.before[begin] if answered else 0
             at = stop
             tokens, seconds = tokens + shard["tokens"], seconds + shard["seconds"]
             reasons.update(shard["reasons"])
     kept = sum(map(_lines, folder.glob("*.journal")))
-    return StageStatus(domain, label, rows, wanted, kept, tokens, seconds, dict(sorted(reasons.items())))
+    whole = dict(sorted(reasons.items()))
+    if answered is None:
+        return StageStatus(domain, label, rows, None, kept, tokens, seconds, whole)
+    return StageStatus(domain, label, rows, answered.wanted, kept, tokens, seconds, whole, problems)
 
 
 def _lines(file: Path) -> int:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from textwrap import dedent
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -36,6 +37,7 @@ INSTRUCTION = (
 )
 TOO_MANY_RUNS, NOT_RUN = "too_many_runs", "code_not_run"  # why an answer is incomplete, beside a response's
 _OPENING = re.compile(r"```(?:python3?|py)[ \t]*\n", re.IGNORECASE)
+_CLOSING = re.compile(r"\n[ \t]*```\Z")  # in a list, a block may be indented as a whole
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _AGREES = {EQUAL: True, DIFFERENT: False}
 Response = dict[str, Any]
@@ -71,7 +73,7 @@ class ToolAnswers(Stage):
     """
 
     name: ClassVar[str] = "tool_answers"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed", "majority_answer", "majority_share")
     reads_too: ClassVar[tuple[str, ...]] = ("reference_answer",)
 
@@ -153,7 +155,7 @@ class ToolAnswers(Stage):
                 one.runs.append(ran)
                 one.text = with_output(one.text, ran)
             # An answer cannot go on behind an output that its chat would take for a mark of its own
-            going = [one for one in going if not chat.special_pattern.search(one.runs[-1].output)]
+            going = [one for one in going if not chat.special_pattern.search(shown_of(one.runs[-1]))]
 
     def _goes_on(self, answer: _Answer) -> bool:
         """Whether a program waits to be run."""
@@ -220,19 +222,23 @@ def code_at_the_end(text: str) -> str | None:
     openings = list(_OPENING.finditer(text))
     if not openings:
         return None
-    code = text[openings[-1].end() :].rstrip().removesuffix("\n```")
+    code = dedent(_CLOSING.sub("", text[openings[-1].end() :].rstrip()))
     return code if code.strip() and not _FENCE.search(code) else None
 
 
 def with_output(text: str, ran: Ran) -> str:
     """A text that ends with this program, and behind it what the program printed, in a block of its own."""
     closing = "" if text.rstrip().endswith("```") else "\n```"
+    return f"{text.rstrip()}{closing}\n{END_OF_CODE}\n{shown_of(ran)}\n```\n"
+
+
+def shown_of(ran: Ran) -> str:
+    """What stands in a text of what a program printed, and of how it ended."""
     output = ran.output.strip()
     shown = output if len(output) <= MOST_SHOWN else f"{output[:MOST_SHOWN]} …"
     ended = {"error": ran.error[:MOST_SHOWN], "time": f"stopped after {RUN_SECONDS} seconds"}
     shown = "\n".join(filter(None, (shown, ended.get(ran.ending)))) or "(nothing was printed)"
-    block = shown.replace("```", "'''")  # which would end the block
-    return f"{text.rstrip()}{closing}\n{END_OF_CODE}\n{block}\n```\n"
+    return shown.replace("```", "'''")  # which would end the block
 
 
 def _run_key(request: str) -> str:

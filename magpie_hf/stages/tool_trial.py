@@ -27,21 +27,33 @@ PROBLEMS = {  # each with its answer
     "What is the largest prime factor of $600851475143$?": "6857",
 }
 LEAST = 4  # of the answers, in which a program ran and the final answer is right
-MOST_TOKENS = 2_048  # of an answer
+MOST_TOKENS = 8_192  # of an answer: a model that thinks first takes some 6,000
 _COLUMN = "tool_trial"
+_TRIED = {
+    "runs": Value("int32"),
+    "agrees": Value("bool"),
+    "num_tokens": Value("int32"),
+    "reason": Value("string"),
+}
 
 
 @dataclass(frozen=True)
 class ToolTrial(Stage):
-    """One answer to each of PROBLEMS, as `answers` asks for them: the programs that ran, and whether it is
-    right.
+    """One answer to each of PROBLEMS, as `answers` asks for them: the programs that ran, whether it is right,
+    and why it is incomplete.
     """
 
     name: ClassVar[str] = "tool_trial"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("index", "seed")
 
     answers: ToolAnswers
+
+    @staticmethod
+    def of(answers: ToolAnswers) -> ToolTrial:
+        """The trial of a build's answers; how many of them are asked for, and of which problems, is alike."""
+        sampling = replace(answers.sampling, max_tokens=min(answers.sampling.max_tokens, MOST_TOKENS))
+        return ToolTrial(replace(answers, sampling=sampling, k=1, min_majority_share=0.0, by_reference=False))
 
     @property
     def engine(self) -> Engine:
@@ -50,17 +62,13 @@ class ToolTrial(Stage):
 
     @property
     def adds(self) -> Features:
-        return Features(
-            {_COLUMN: {"runs": Value("int32"), "agrees": Value("bool"), "num_tokens": Value("int32")}}
-        )
+        return Features({_COLUMN: _TRIED})
 
     @property
     def reuse_key(self) -> str:
         return fingerprint(self)
 
     def run(self, batch: Batch) -> Batch:
-        sampling = self.answers.sampling
-        short = replace(sampling, max_tokens=min(sampling.max_tokens, MOST_TOKENS))
         known = list(PROBLEMS.items())
         asked = {
             "problem": [known[index][0] for index in batch["index"]],
@@ -68,12 +76,9 @@ class ToolTrial(Stage):
             "majority_answer": [known[index][1] for index in batch["index"]],
             "majority_share": [1.0] * len(batch["index"]),
         }
-        made = replace(self.answers, k=1, sampling=short).run(asked)["tool_answers"]
+        made = self.answers.run(asked)["tool_answers"]
         return {
-            _COLUMN: [
-                {"runs": len(one["runs"]), "agrees": one["agrees"], "num_tokens": one["num_tokens"]}
-                for (one,) in made
-            ]
+            _COLUMN: [{name: one[name] for name in _TRIED} | {"runs": len(one["runs"])} for (one,) in made]
         }
 
 
@@ -82,12 +87,21 @@ def tool_trial_rows(domain: str, seed: int) -> Rows:
     return seed_rows(domain, seed, 0, len(PROBLEMS))
 
 
-def check_tools(rows: Rows, solver: str) -> None:
+def check_tools(rows: Rows, answers: ToolAnswers) -> None:
     """Raises BadInput where the trial's answers show that the solver does not answer with programs."""
     read = rows.read([_COLUMN])[_COLUMN].to_pylist()
     able = sum(bool(one["runs"] and one["agrees"]) for one in read)
-    if able < LEAST:
+    cut = sum(one["reason"] == "length" for one in read)
+    if able >= LEAST:
+        return
+    solver, most = answers.engine.model.name, answers.sampling.max_tokens
+    if able + cut >= LEAST and most < MOST_TOKENS:
         raise BadInput(
-            f"{solver} ran a program and gave the right answer in {able} of {len(read)} trial problems, and"
-            f" {LEAST} are asked for before it answers with tools; leave out --tir, or give another solver"
+            f"{solver} ran a program and gave the right answer in {able} of {len(read)} trial problems, where"
+            f" {cut} answers were truncated at {most:,} tokens, and {LEAST} are asked for before it answers"
+            " with tools; raise --max-tokens, leave out --tir, or give another solver"
         )
+    raise BadInput(
+        f"{solver} ran a program and gave the right answer in {able} of {len(read)} trial problems, and"
+        f" {LEAST} are asked for before it answers with tools; leave out --tir, or give another solver"
+    )

@@ -46,7 +46,7 @@ def brief_of(options: argparse.Namespace, gpu: str | None = None) -> Brief:
     said = (
         sampling_line(outline),
         *chat_lines(outline),
-        *short(plan),
+        *short(plan, here=True),
         *warnings(plan),
         *server_lines(options),
     )

@@ -10,7 +10,6 @@ import json
 import sys
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +22,13 @@ from magpie_hf.cli.commands.assembly import (
     server_lines,
 )
 from magpie_hf.cli.commands.build_options import add_options
+from magpie_hf.cli.commands.display import beside_rows
 from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import domains as domains_of
 from magpie_hf.cli.commands.options import number, roles
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpu_names import gpu_named
+from magpie_hf.progress.events import Event, Said
 from magpie_hf.run.status import status
 from magpie_hf.text.language import tr
 
@@ -166,10 +167,10 @@ def _measure(
     from magpie_hf.planning.inputs import said_of
     from magpie_hf.planning.measurements import read_measured
 
-    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     said, kept = said_of(options, outline), read_measured(out)
     if kept is not None and _holds(kept, said, options.measure, outline):
-        say(tr("{out} already holds this measurement, of {date}", date=kept.date, out=out))
+        told = tr("{out} already holds this measurement, of {date}", date=kept.date, out=out)
+        print(told, file=sys.stderr if options.json else sys.stdout)
         return
     if (begun := _begun(out)) > options.measure:
         raise BadInput(
@@ -189,10 +190,16 @@ def _measure(
     here = () if options.endpoint else local_gpus()
     chosen = options.max_num_seqs or (vllms_choice(here[0]) if here else MOST_SEQUENCES)
     most = min(chosen, (options.k + 1) * sum(domain.count for domain in outline.domains))
-    how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight, "say": say}
-    with stopping_at_once(out):
-        recipe = recipe_of(options, small, say)
-        measure(recipe, replace(outline, domains=planned), said, out, most, began, **how)
+    with beside_rows(options.json) as (show, _), stopping_at_once(out, show.leave):
+
+        def take(event: Event) -> None:
+            if not isinstance(event, Said):  # whose line is said
+                show.take(event)
+
+        recipe = recipe_of(options, small, show.say)
+        how = {"shard_rows": options.shard_size, "shards_in_flight": options.shards_in_flight}
+        whole = replace(outline, domains=planned)
+        measure(recipe, whole, said, out, most, began, say=show.say, observer=take, **how)
 
 
 def _holds(kept: Measured, said: dict[str, Any], count: int, outline: Outline) -> bool:

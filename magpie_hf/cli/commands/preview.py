@@ -164,6 +164,7 @@ def tokens_of(rows: Rows) -> int:
     asked = (
         "solutions",
         "candidates",
+        "tool_answers",
         "objection_responses",
         "checker_responses",
         "program_texts",

@@ -18,6 +18,7 @@ from magpie_hf.errors import BadInput
 from magpie_hf.run.pace import Pace, pace
 from magpie_hf.run.status import SelectionStatus, StageStatus, Status, TopicStatus, status
 from magpie_hf.text.language import tr
+from magpie_hf.text.numbers import duration
 from magpie_hf.text.terminal import console, is_terminal, print_table
 
 WATCH_SECONDS = 2.0
@@ -52,8 +53,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _shown(folder: Path, options: argparse.Namespace) -> Status:
     """Print the status of a build; `--watch` on a terminal does so in place of what stood there."""
+    from magpie_hf.planning.outcome import planned_loads
+
     found = status(folder)
-    speed = pace(folder, found)
+    speed = pace(folder, found, planned_loads(folder))
     if options.watch and is_terminal(sys.stdout):
         console().clear()
     if options.json:
@@ -95,7 +98,7 @@ def _selection(quota: SelectionStatus) -> tuple[str, ...]:
 
 
 def _stage(stage: StageStatus) -> tuple[str, ...]:
-    rows = f"{stage.rows:,}" if stage.wanted is None else f"{stage.rows:,}/{stage.wanted:,}"
+    rows = f"{stage.done:,}" if stage.wanted is None else f"{stage.done:,}/{stage.wanted:,}"
     kept = f"{stage.requests_under_way:,}" if stage.requests_under_way else ""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in stage.reasons.items())
     return stage.domain, stage.label, rows, f"{stage.tokens:,}", f"{stage.seconds:,.1f}", kept, reasons
@@ -112,10 +115,17 @@ def _said(speed: Pace) -> str:
     average = f"{speed.average_tokens_per_second:,.0f}"
     if speed.seconds_left is None:
         return tr("tokens/s: {now} now, {average} on average", now=now, average=average)
-    left = f"{speed.seconds_left / 3600:,.1f}"
+    left = duration(speed.seconds_left)
+    if speed.of_all:
+        return tr(
+            "tokens/s: {now} now, {average} on average; about {left} left",
+            now=now,
+            average=average,
+            left=left,
+        )
     return tr(
-        "tokens/s: {now} now, {average} on average; about {hours} h left of what has begun",
+        "tokens/s: {now} now, {average} on average; about {left} left of what has begun",
         now=now,
         average=average,
-        hours=left,
+        left=left,
     )

@@ -170,6 +170,7 @@ function show(filters) {
     ),
   );
   byId("search").value = "";
+  search.forget();
   list.hits = null;
   view("rows");
   return changed();

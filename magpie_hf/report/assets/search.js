@@ -9,6 +9,7 @@ const search = {
   waiting: null,
   watch: null,
   trying: false, // whether a regular expression is being tried on the rows
+  first: 0, // the turn of the first regular expression that the worker has not answered; 0 without one
   pending: false, // whether the list waits for a search
   look: 0,
   looks: new Map(), // by number: what to do with the places that are found in some texts
@@ -35,14 +36,20 @@ const search = {
   // Wait for the worker's next word, where an expression could keep it from saying one.
   listen() {
     clearTimeout(this.watch);
-    if (this.trying || this.looks.size) this.watch = setTimeout(() => this.end(), SILENCE);
+    if (this.first || this.looks.size) this.watch = setTimeout(() => this.end(), SILENCE);
   },
   // A regular expression can take for ever: the worker is ended with it, and the next search gets a new one.
   end() {
+    const left = this.first && this.first !== this.turn;
     this.worker.terminate();
     this.worker = null;
-    this.trying = this.pending = false;
+    this.first = 0;
     this.looks.clear();
+    if (left) {
+      this.now(); // what is searched now only waited for it
+      return;
+    }
+    this.trying = this.pending = false;
     this.turn += 1;
     list.hits = new Uint8Array(list.index.ids.length);
     listAnew().then(() => (byId("found").textContent = say("too_slow")));
@@ -50,28 +57,36 @@ const search = {
   async heard(data) {
     clearTimeout(this.watch); // the page itself may take long to read a block
     if (data.hits) this.trying = this.trying && data.turn !== this.turn;
+    if (data.hits || (data.turn && data.turn !== this.first)) this.first = this.trying ? this.turn : 0;
     if (data.need) {
       const worker = this.worker;
       const packed = await packedBlock(data.need);
       if (worker === this.worker) this.send({ block: data.need, packed });
-    } else if (data.look) {
+      return;
+    }
+    if (data.look) {
       this.looks.get(data.look)?.(data.found);
       this.looks.delete(data.look);
-    } else if (data.turn === this.turn && data.hits) {
+    }
+    this.listen();
+    if (data.turn === this.turn && data.hits) {
       this.pending = false;
       list.hits = data.hits;
       await listAnew();
     } else if (data.turn === this.turn) {
       byId("found").textContent = say("searching", { share: share(data.share) });
-      this.listen();
     }
+  },
+  // What is being searched is wanted no more, whatever comes of it.
+  forget() {
+    clearTimeout(this.waiting);
+    this.turn += 1;
+    this.trying = this.pending = false;
   },
   // A later search ends an earlier one.
   async now() {
-    clearTimeout(this.waiting);
+    this.forget();
     const { text, regexp, everywhere } = searched();
-    this.turn += 1;
-    this.trying = this.pending = false;
     if (!text) {
       list.hits = null;
       return listAnew();
@@ -84,6 +99,7 @@ const search = {
     }
     const { turn } = this;
     this.trying = regexp;
+    if (regexp) this.first ||= turn;
     this.pending = true;
     showBusy();
     this.send({ turn, text, regexp, everywhere, blocks: summary.blocks });
