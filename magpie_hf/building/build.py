@@ -106,6 +106,11 @@ def _nothing_made(recipe: Recipe, numbers: Mapping[str, Tally]) -> NothingMade:
     marked = any(REVIEWED in one.samples.dropped for one in funnels)
     if marked and not any(one.problems for one in funnels):
         return NothingMade(f"no row can be published: {lines}; mark some of the problems good")
+    if recipe.selects_by_answers and not any(one.problems for one in funnels):
+        return NothingMade(
+            f"no row can be published: {lines}; give a wider --pass-rate or another --pass-model, or check"
+            " the problems"
+        )
     if recipe.problems is not None:
         return NothingMade(
             f"no row can be published: {lines}; check the reference answers, drop fewer problems with"
