@@ -19,13 +19,12 @@ import yaml
 
 from conftest import CANDIDATES, Answers, small_recipe
 from magpie_hf.answers.proofs import asks_for_proof
-from magpie_hf.building.build import build, first_problems
+from magpie_hf.building.build import build
 from magpie_hf.card import card
 from magpie_hf.dataset.folder import Folder
-from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.errors import BadInput, EngineError, LowYield
+from magpie_hf.errors import BadInput, LowYield
 from magpie_hf.limits import band_of
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import resolve
@@ -38,7 +37,6 @@ from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.status import status
 from magpie_hf.stages.exports.rl import ExportRL
-from magpie_hf.store.rows import Rows
 
 Row = dict[str, Any]
 BAND = (0.1, 0.8)
@@ -83,19 +81,6 @@ class Passing(Answers):
         right = number_of(list(prompt), seed) < rate_of(prompt) * 2**48
         label = number_of(list(prompt), "label") % 1000
         return replace(made, text=f"So \\boxed{{{label if right else label + 1}}}.")
-
-
-class Dying(Passing):
-    """Passes problems, until so many answers were asked for."""
-
-    left = 40
-
-    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
-        with self.lock:
-            self.left -= 1
-        if self.left < 0:
-            raise EngineError("the engine died")
-        return super().__call__(prompt, sampling, seed)
 
 
 @dataclass(frozen=True)
@@ -263,54 +248,21 @@ class Objecting(Answers):
 def test_doubtful_problems_are_looked_at_before_the_band(solver: Solver, tmp_path: Path) -> None:
     """Those without a label have no majority, and so are doubtful."""
     looker = Objecting(replace(solver.model, name="other/checker"), cut_every=0)
-    recipe = recipe_of(solver, passing(solver), count=20, band=BAND)
+    recipe = recipe_of(solver, passing(solver), count=10, band=BAND)
     recipe = replace(recipe, checker=FakeEngine(looker.model, looker), objections=True)
     out = tmp_path / "out"
     rows = rows_of(build(recipe, out))
-    assert len(rows) == 20, "others take the place of those that are dropped"
+    assert len(rows) == 10, "others take the place of those that are dropped"
     assert {row["objections"] for row in rows.values()} == {None}
     gone = samples_of(out)
     reasons = Counter(row["reason"] for row in gone)
     assert reasons["ill_posed"] > 0
     assert all(asks_for_proof(row["problem"]) for row in gone if row["reason"] == "no_label")
-    plain = recipe_of(solver, passing(solver), count=20, band=BAND)
-    assert [*rows_of(build(plain, tmp_path / "plain"))] == [*rows]
-
-
-def test_a_preview_of_a_band_is_where_its_build_goes_on(solver: Solver, tmp_path: Path) -> None:
-    other = passing(solver)
-    recipe, taken = recipe_of(solver, other, count=12, band=BAND), list[Rows]()
-    first_problems(recipe, tmp_path / "out", 3, taken.append)
-    seen = [row for rows in taken for row in rows.read(["id", "accepted_as", "pass_rate"]).to_pylist()]
-    accepted = [row["id"] for row in seen if row["accepted_as"] is not None]
-    assert len(accepted) == 3
-    rows = rows_of(build(recipe, tmp_path / "out"))
-    assert accepted == [*rows][:3]
-    for asked in (other.requests, [one for one in solver.requests if one[0].temperature == CANDIDATES]):
-        assert len(asked) == len({seed for _, seed in asked}), "nothing is asked twice"
-    again = passing(solver)
-    assert rows == rows_of(build(recipe_of(solver, again, count=12, band=BAND), tmp_path / "whole"))
-
-
-def test_what_is_finished_of_a_band_is_published(solver: Solver, tmp_path: Path) -> None:
-    """A raised count that is stopped while the other model answers."""
-    other, out = passing(solver), tmp_path / "out"
-    first = rows_of(build(recipe_of(solver, other, count=6, band=BAND), out))
-    more = recipe_of(solver, other, count=30, band=BAND)
-    dying = Dying(other.model, cut_every=0)
-    with pytest.raises(EngineError, match="the engine died"):
-        build(replace(more, pass_model=FakeEngine(dying.model, dying)), out, shard_rows=8)
-    part = finished_part(out / "run", tmp_path)
-    found = {row["id"]: row for split in part.splits["candidates"].values() for row in split.dataset}
-    assert found.items() <= first.items()
-    whole = rows_of(build(more, out))
-    assert list(whole.values())[:6] == list(first.values())
-    assert len(whole) == 30
 
 
 def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_path: Path) -> None:
     other, out = passing(solver), tmp_path / "out"
-    recipe = recipe_of(solver, other, count=20, band=BAND)
+    recipe = recipe_of(solver, other, count=12, band=BAND)
     build(recipe, out)
     solved, gone = solver.asked(CANDIDATES), samples_of(out)
     name = solver.model.name
@@ -322,12 +274,12 @@ def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_p
     assert not [one for one in kept.stages if one.why or one.asked]
     seen = seen_in(out, kept)
     assert seen is not None
-    assert seen.inside == (20, 20 + len(gone))
+    assert seen.inside == (12, 12 + len(gone))
     estimates = refined(outline, assumed(outline), seen)
     loads = {load.stage: load for load in loads_of(outline, estimates)}
     assert loads["candidates"].requests.mid == pytest.approx(solved, rel=0.3)
     (asked,) = (one for one in status(out).stages if one.label == "pass_rate")
-    tokens = asked.tokens / asked.rows * (20 + len(gone))  # a few samples were answered ahead
+    tokens = asked.tokens / asked.rows * (12 + len(gone))  # a few samples were answered ahead
     assert loads["pass_rate"].tokens.mid == pytest.approx(tokens, rel=0.05)
     assert any("inside the band: measured" in words for words in estimates.words)
     assert all(load.requests.mid == 0 for load in left_of(outline, estimates, kept))
