@@ -85,6 +85,12 @@ class Domain:
             largest = max(self.texts, key=lambda text: text.weight)
             object.__setattr__(self, "system", largest.system)
 
+    @property
+    def several(self) -> tuple[SystemText, ...]:
+        """The texts that a row's seed chooses from; () where all rows have one, without topic and persona."""
+        told = any(text.topic or text.persona for text in self.texts)
+        return self.texts if len(self.texts) > 1 or told else ()
+
     def origins_of(self, step: str) -> dict[str, str]:
         """Where each value of `response` or `candidate` comes from."""
         named = dict(self.origins)

@@ -40,6 +40,7 @@ KNOWN_LANGUAGES = frozenset(
 MOST_CANDIDATES = 256  # of one problem
 MOST_EXTENDED = 10  # doublings of the bound of an answer: 4,096 tokens become 4 million
 STEER = ("system", "user", "none")  # where a domain's text goes
+PASS_VOTES = 8  # answers from which a pass rate follows
 PASS_TOKENS = 4096  # of an answer of the model that measures pass rates, at most
 MIN_YIELD = 0.02  # a build gives up below this share of accepted samples
 
@@ -177,22 +178,30 @@ def band_of(text: str | None) -> tuple[float, float] | None:
         raise BadInput(
             f"{shortened(text)} is no band of pass rates; give the lowest and the highest, as in 0.1:0.8"
         ) from None
-    check_band((low, high))
-    return low, high
+    return check_band((low, high))
 
 
-def check_band(band: Sequence[float] | None) -> None:
-    """band: the lowest and the highest pass rate, both in it; None for any."""
-    if band is not None and not (len(band) == 2 and 0 <= band[0] <= band[1] <= 1):
-        said = ":".join(f"{rate:g}" for rate in band)
+def check_band(band: Sequence[float] | None) -> tuple[float, float] | None:
+    """band: the lowest and the highest pass rate, both in it; None for any. Returns it as two floats."""
+    if band is None:
+        return None
+    try:
+        low, high = map(float, band)
+    except (TypeError, ValueError):
         raise BadInput(
-            f"{said} is no band of pass rates; give the lowest and the highest, from 0 to 1, as in 0.1:0.8"
+            f"{shortened(band)} is no band of pass rates; give the lowest and the highest, as in 0.1:0.8"
+        ) from None
+    if not 0 <= low <= high <= 1:
+        raise BadInput(
+            f"{low:g}:{high:g} is no band of pass rates; give the lowest and the highest, from 0 to 1, as in"
+            " 0.1:0.8"
         )
+    return low, high
 
 
 def check_pass_votes(votes: int) -> None:
     """votes: answers from which the pass rate of a problem follows."""
-    if not 2 <= votes <= MOST_CANDIDATES:
+    if not isinstance(votes, int) or not 2 <= votes <= MOST_CANDIDATES:
         raise BadInput(f"pass_votes is {shortened(votes)}; give 2 to {MOST_CANDIDATES} answers a problem")
 
 
@@ -204,27 +213,31 @@ def check_easy_share(share: float) -> None:
 
 def check_passes(
     is_asked: bool,
+    votes: int,
     pass_rate: Sequence[float] | None,
     rl_pass_rate: Sequence[float] | None,
     easy_share: float,
     rl: bool,
     as_given: bool,
 ) -> None:
-    """Raises BadInput for bounds of the pass rate that nobody measures, or that contradict each other.
+    """Raises BadInput for bounds of the pass rate that nobody measures, or that no problem can meet.
 
-    is_asked: whether a model measures it. rl: whether RL problems are made. as_given: whether given problems
-    are dropped for nothing.
+    is_asked: whether a model measures it, by so many votes. rl: whether RL problems are made. as_given:
+    whether given problems are dropped for nothing.
     """
     check_band(pass_rate)
     check_band(rl_pass_rate)
     check_easy_share(easy_share)
     named = {"pass_rate": pass_rate, "rl_pass_rate": rl_pass_rate, "easy_share": easy_share or None}
+    named["pass_votes"] = None if votes == PASS_VOTES else votes
     for name in (name for name, value in named.items() if value is not None):
         option = f"--{name.replace('_', '-')}"
         if not is_asked:
             raise BadInput(f"{option} is given, and no model measures pass rates; give --pass-model, too")
-        if name != "pass_rate" and not rl:
+        if name in ("rl_pass_rate", "easy_share") and not rl:
             raise BadInput(f"{option} is for RL problems, and there are none; give --rl-majority-share, too")
+    if is_asked:
+        _check_rates(votes, pass_rate, rl_pass_rate, rl and not easy_share)
     if pass_rate is not None and as_given:
         raise BadInput("--problems-as-given drops nothing, and --pass-rate would; leave out one of them")
     if (
@@ -235,6 +248,29 @@ def check_passes(
     ):
         raise BadInput(
             "--easy-share keeps problems above the band, and --pass-rate drops them all; leave out one"
+        )
+
+
+def _check_rates(
+    votes: int, pass_rate: Sequence[float] | None, rl_pass_rate: Sequence[float] | None, rl: bool
+) -> None:
+    """Raises BadInput where no share of so many votes is in a band.
+
+    rl: whether there are RL problems, of which no easy ones are kept besides.
+    """
+    every = [right / votes for right in range(votes + 1)]
+    inside = [rate for rate in every if pass_rate is None or pass_rate[0] <= rate <= pass_rate[1]]
+    both = [
+        rate
+        for rate in inside
+        if (0 < rate < 1 if rl_pass_rate is None else rl_pass_rate[0] <= rate <= rl_pass_rate[1])
+    ]
+    if not inside:
+        raise BadInput(f"no share of {votes} answers is in --pass-rate; widen it, or give more --pass-votes")
+    if rl and not both:
+        raise BadInput(
+            f"no share of {votes} answers is in --pass-rate and in --rl-pass-rate (all between 0 and 1 where"
+            " it is not given); widen one of them, or give more --pass-votes"
         )
 
 

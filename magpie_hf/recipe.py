@@ -15,7 +15,9 @@ from magpie_hf.limits import (
     LANGUAGES,
     NEAR,
     PASS_TOKENS,
+    PASS_VOTES,
     check_auto_extend,
+    check_band,
     check_chosen,
     check_k,
     check_near,
@@ -142,7 +144,7 @@ class Recipe:
     tir: int = field(default=0, metadata={"later": True})
     known: tuple[Benchmark, ...] = field(default=(), metadata={"later": True})
     pass_model: Engine | None = field(default=None, metadata={"later": True})
-    pass_votes: int = field(default=8, metadata={"later": True})
+    pass_votes: int = field(default=PASS_VOTES, metadata={"later": True})
     rl_pass_rate: tuple[float, float] | None = field(default=None, metadata={"later": True})
     easy_share: float = field(default=0.0, metadata={"later": True})
 
@@ -166,8 +168,10 @@ class Recipe:
         check_pairs_checked(self.pairs_checked, bool(self.checker or self.programmer))
         check_chosen(self.chosen, self.rejecter is not None)
         check_pass_votes(self.pass_votes)
+        object.__setattr__(self, "rl_pass_rate", check_band(self.rl_pass_rate))
         check_passes(
             self.pass_model is not None,
+            self.pass_votes,
             self.acceptance.pass_rate,
             self.rl_pass_rate,
             self.easy_share,
@@ -333,8 +337,7 @@ class Recipe:
 
     def texts(self, domain: Domain) -> tuple[SystemText, ...]:
         """The texts that a row's seed chooses from; () where all rows have one, without topic and persona."""
-        several = len(domain.texts) > 1 or any(text.topic or text.persona for text in domain.texts)
-        return domain.texts if several and self.problems is None else ()
+        return domain.several if self.problems is None else ()
 
     @property
     def has_topics(self) -> bool:
@@ -377,7 +380,9 @@ class Recipe:
             ("respond", self.solver, [asked]),
             ("verify", None, [[self.verify], *compared]),
             *tools,
-            *opinion_stages(domain, self.instruction, self.verify.limits, *opinions),
+            *opinion_stages(
+                domain, self.instruction, self.verify.limits, *opinions, selected=not self.selects_by_answers
+            ),
             *passes,
         ]
 

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -19,17 +20,19 @@ from typing import Any
 import pytest
 import sympy
 
-from conftest import FAST, is_trial, small_domain
+from conftest import FAST, Answers, is_trial, small_domain, small_recipe
 from magpie_hf.building.build import build
-from magpie_hf.cli.commands.calibrate import EFFECTIVE, _as_build, calibrated
+from magpie_hf.cli.commands.assembly import check_rules
+from magpie_hf.cli.commands.calibrate import EFFECTIVE, _as_build, _recipe, calibrated
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
+from magpie_hf.cli.commands.options import domains
 from magpie_hf.cli.commands.recipe_files import with_recipe
 from magpie_hf.cli.main import main, parser
 from magpie_hf.domains import own_domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.hub.publish import publish_to_folder
-from magpie_hf.models.chat import chat_of
+from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.heldout import HeldOut
@@ -46,6 +49,7 @@ from magpie_hf.run.status import status
 from magpie_hf.scorers.even import Even
 from magpie_hf.stages.pair import Pair
 from magpie_hf.stages.refer import Refer
+from magpie_hf.stages.solving import ByLanguage
 from magpie_hf.stages.verify import Verify
 
 K = 5
@@ -352,6 +356,18 @@ def test_the_solvers_chat_options_are_nobody_elses(tmp_path: Path) -> None:
     options = parser().parse_args(["calibrate", "--model", "6", "--solver", "1", *given])
     _as_build(options, options.solver, of_families(tmp_path, 3, 0, ["algebra"], (1,)))
     assert options.chat_option == ["solver:a=1", "b=2", "model:a=1"]
+
+
+def test_what_a_build_asks_for_does_not_stop_its_calibration(answers: Answers, tmp_path: Path) -> None:
+    """Its recipe may say topics, shares of languages, and pass rates; the solver is told as in the build."""
+    said = ["--language", "en:0.7,ja:0.3", "--topics", "mine.yaml", "--pass-model", "5", "--pass-votes", "4"]
+    options = parser().parse_args(["calibrate", "--model", "6", *said])
+    _as_build(options, options.model, of_families(tmp_path, 3, 0, ["algebra"], (1,)))
+    check_rules(options, domains(options))
+    assert options.languages == "en,ja"
+    made = partial(small_recipe, answers, "algebra")
+    assert _recipe(made, options.asked_for).instruction == ByLanguage()
+    assert _recipe(made, {}).instruction == SOLVING_INSTRUCTION
 
 
 @pytest.mark.vllm

@@ -6,17 +6,18 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from conftest import CANDIDATES, PROBLEMS, Answers, small_domain, small_recipe
+from conftest import CANDIDATES, PROBLEMS, Answers, Dying, small_domain, small_recipe
 from magpie_hf.answers.comparison import compare
 from magpie_hf.answers.extraction import final_answer
 from magpie_hf.building.build import build
+from magpie_hf.card import card as cards
 from magpie_hf.card.breadth import vendi
 from magpie_hf.cli.commands.options import domains
 from magpie_hf.cli.from_python import read_recipe
@@ -25,10 +26,12 @@ from magpie_hf.dataset.folder import Folder
 from magpie_hf.domains import DOMAINS, Domain, Topic, in_languages, with_topics
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.errors import BadInput
+from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.planning.outline import Cutting, Outline
+from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.problems.system_texts import SystemText
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.topics import read_topics
@@ -36,6 +39,7 @@ from magpie_hf.recipe_file.writing import beyond, said_of, text_of
 from magpie_hf.report.summary import breadth
 from magpie_hf.run.status import status
 from magpie_hf.schema import PUBLISHED, TOPIC
+from magpie_hf.scorers.judge import Judge
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.spec import export_of, spec_of
@@ -166,11 +170,71 @@ def test_topics_are_columns_and_a_resumed_build_asks_the_same(answers: Answers, 
     assert "chose one of 2 system texts" in card
     topics_table = next(breadth(Folder(tmp_path / "out").contents((tmp_path / "out").glob("*/*.parquet"))))
     assert topics_table["rows"] == [
-        [*map(str, asdict(one).values()), f"{one.accepted / one.sampled:.0%}"] for one in counted
+        [*map(str, astuple(one)[:5]), f"{one.accepted / one.sampled:.0%}"] for one in counted
     ]
     asked = len(answers.requests)
     assert list(build(recipe, tmp_path / "out", shard_rows=5)["algebra"]["train_sft"]) == rows
     assert len(answers.requests) == asked, "nothing is asked twice"
+
+
+def test_topics_have_pass_rates_and_count_while_a_build_runs(answers: Answers, tmp_path: Path) -> None:
+    """The labels come from three answers, so another model gives them at times; then the judge dies."""
+    out, texts = tmp_path / "out", [Topic("20D Finite groups"), Topic("12F Field extensions")]
+    answers.answers = 3
+    domain = with_topics(small_domain(DOMAINS["algebra"], 12), texts)
+    other = Answers(replace(answers.model, name="other/small"), answers=3, salt="other")
+    recipe = replace(small_recipe(answers, "algebra"), domains=(domain,))
+    recipe = replace(recipe, pass_model=FakeEngine(other.model, other))
+    rows = list(build(recipe, out)["candidates"]["train"])
+    counted = status(out).topics
+    for one in counted:
+        rates = [row["pass_rate"] for row in rows if row["topic"] == one.topic]
+        known = [rate for rate in rates if rate is not None]
+        assert one.pass_rate == pytest.approx(sum(known) / len(known), abs=1e-4)
+        assert f", mean pass rate {one.pass_rate:.2f}  {one.topic}" in one.line()
+    contents = Folder(out).contents(out.glob("*/*.parquet"))
+    table = next(breadth(contents))
+    assert [row[-1] for row in table["rows"]] == [f"{one.pass_rate}" for one in counted]
+    assert table["head"][-1] == "Mean pass rate"
+    english, japanese = (
+        cards.files(contents, "a/b", language=language)["README.md"].decode() for language in ("en", "ja")
+    )
+    assert "| share accepted | mean pass rate |" in english
+    assert "| 採用率 | 平均正答率 |" in japanese
+    assert all(f"% | {one.pass_rate:.2f} |" in english for one in counted)
+
+    dying = Dying(answers.model, answers=3)
+    engine = FakeEngine(dying.model, dying)
+    more = replace(recipe, domains=(replace(domain, count=90),), generator=engine, solver=engine)
+    with pytest.raises(EngineError):
+        build(replace(more, scorer=Judge(engine)), out, shard_rows=16)
+    (selected,) = status(out).selection
+    under_way = status(out).topics
+    assert 12 <= sum(one.accepted for one in under_way) == selected.accepted
+    assert sum(one.sampled for one in under_way) == selected.filtered
+    assert {one.pass_rate for one in under_way} == {None}
+
+
+def test_a_plan_tells_the_same_texts_from_others(answers: Answers, tmp_path: Path) -> None:
+    """Topics, a language of its own, and the text that a domain has without them."""
+    plain = small_domain(DOMAINS["algebra"], 4)
+    topics = [Topic("20D Finite groups"), Topic("12F Field extensions")]
+    ways = {
+        "plain": plain,
+        "topics": with_topics(plain, topics),
+        "weights": with_topics(plain, [replace(topics[0], weight=3), topics[1]]),
+        "japanese": in_languages(plain, {"ja": 1.0}),
+    }
+    name = answers.model.name
+    roles = dict.fromkeys(("model", "solver", "judge"), name)
+    for way, domain in ways.items():
+        recipe = small_recipe(answers, "algebra", k=2)
+        build(replace(recipe, domains=(domain,), languages=("en", "ja")), tmp_path / way)
+        for other, asked in ways.items():
+            outline = Outline((asked,), roles, 2, 0, False, 0.0, False, Cutting(), "best", 0)
+            kept = {one.stage: one for one in reuse_of(outline, tmp_path / way).stages}
+            said = "" if way == other else "another system text"
+            assert {one.why for one in kept.values()} == {said}, (way, other)
 
 
 def test_texts_are_chosen_by_weight_and_seed_alone() -> None:
@@ -284,7 +348,8 @@ def test_topics_on_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("- a", "t.yaml:1: a list stands where"),
+        ("", "t.yaml is empty; give a file of topics, such as `algebra: [Rings]`"),
+        ("- a", "t.yaml:1: a list stands where a file of topics begins"),
         ("algbra: [a]", "t.yaml:1: 'algbra' is no key; the nearest is algebra"),
         ("algebra: []", "give a list of topics"),
         ("algebra: a", "give a list of topics"),

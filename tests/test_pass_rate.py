@@ -29,6 +29,10 @@ from magpie_hf.limits import band_of
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.planning.finished import left_of, refined, seen_in
+from magpie_hf.planning.outline import Cutting, Outline
+from magpie_hf.planning.reuse import reuse_of
+from magpie_hf.planning.workload import assumed, loads_of
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.status import status
@@ -233,6 +237,58 @@ def test_a_band_is_filled_exactly_in_the_order_of_samples(solver: Solver, tmp_pa
     ), "a raised count asks for new samples alone"
 
 
+@dataclass
+class Objecting(Answers):
+    """Calls every problem ill-posed that it is asked about."""
+
+    def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        return replace(super().__call__(prompt, sampling, seed), text="So.\nVerdict: ill-posed")
+
+
+def test_doubtful_problems_are_looked_at_before_the_band(solver: Solver, tmp_path: Path) -> None:
+    """Those without a label have no majority, and so are doubtful."""
+    looker = Objecting(replace(solver.model, name="other/checker"), cut_every=0)
+    recipe = recipe_of(solver, passing(solver), count=10, band=BAND)
+    recipe = replace(recipe, checker=FakeEngine(looker.model, looker), objections=True)
+    out = tmp_path / "out"
+    rows = rows_of(build(recipe, out))
+    assert len(rows) == 10, "others take the place of those that are dropped"
+    assert {row["objections"] for row in rows.values()} == {None}
+    gone = samples_of(out)
+    reasons = Counter(row["reason"] for row in gone)
+    assert reasons["ill_posed"] > 0
+    assert all(asks_for_proof(row["problem"]) for row in gone if row["reason"] == "no_label")
+
+
+def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_path: Path) -> None:
+    other, out = passing(solver), tmp_path / "out"
+    recipe = recipe_of(solver, other, count=12, band=BAND)
+    build(recipe, out)
+    solved, gone = solver.asked(CANDIDATES), samples_of(out)
+    name = solver.model.name
+    roles = {**dict.fromkeys(("model", "solver", "judge"), name), "pass": other.model.name}
+    some = (recipe.domains, roles, 3, 0, False, 0.0, False, Cutting(), "best", 0)
+    outline = Outline(*some, band=BAND)
+    kept = reuse_of(outline, out)
+    assert {one.stage for one in kept.stages} == {"instruct", "candidates", "pass_rate", "score"}
+    assert not [one for one in kept.stages if one.why or one.asked]
+    seen = seen_in(out, kept)
+    assert seen is not None
+    assert seen.inside == (12, 12 + len(gone))
+    estimates = refined(outline, assumed(outline), seen)
+    loads = {load.stage: load for load in loads_of(outline, estimates)}
+    assert loads["candidates"].requests.mid == pytest.approx(solved, rel=0.3)
+    (asked,) = (one for one in status(out).stages if one.label == "pass_rate")
+    tokens = asked.tokens / asked.rows * (12 + len(gone))  # a few samples were answered ahead
+    assert loads["pass_rate"].tokens.mid == pytest.approx(tokens, rel=0.05)
+    assert any("inside the band: measured" in words for words in estimates.words)
+    assert all(load.requests.mid == 0 for load in left_of(outline, estimates, kept))
+    more = reuse_of(replace(outline, pass_votes=12), out)
+    (rate,) = (one for one in more.stages if one.stage == "pass_rate")
+    assert rate.why == "pass-votes 8 → 12: only the missing answers are generated"
+    assert not reuse_of(replace(outline, band=(0.3, 0.5)), out).selected, "another band selects anew"
+
+
 def test_the_accepted_problems_do_not_depend_on_shards(solver: Solver, tmp_path: Path) -> None:
     """Two domains, a narrow band, and a rule that reads answers."""
     made = []
@@ -246,9 +302,10 @@ def test_the_accepted_problems_do_not_depend_on_shards(solver: Solver, tmp_path:
 
 
 def test_a_band_that_no_problem_is_in_ends_the_build(solver: Solver, tmp_path: Path) -> None:
-    recipe = recipe_of(solver, passing(solver), band=(0.99, 0.995))
+    recipe = recipe_of(solver, passing(solver), band=(0.87, 0.88))
+    recipe = replace(recipe, acceptance=replace(recipe.acceptance, min_yield=0.2))
     with pytest.raises(
-        LowYield, match=r"samples were accepted, below the floor of 2.0% .*too_easy.*too_hard"
+        LowYield, match=r"samples were accepted, below the floor of 20.0% .*too_easy.*too_hard"
     ):
         build(recipe, tmp_path / "out")
 
@@ -265,8 +322,23 @@ def test_bounds_that_nobody_measures_are_refused(solver: Solver) -> None:
     for wrong in ("0.8:0.1", "0.5", "a:b", "0:2", "nan:1", "0.1:0.2:0.3"):
         with pytest.raises(BadInput, match="is no band of pass rates"):
             band_of(wrong)
+    for odd in (0.5, "0.1:0.8", (0.1,)):
+        with pytest.raises(BadInput, match="is no band of pass rates"):
+            replace(recipe.acceptance, pass_rate=odd)
+    assert replace(recipe.acceptance, pass_rate=[0, 1]) == replace(recipe.acceptance, pass_rate=(0.0, 1.0))
     with pytest.raises(BadInput, match="pass_votes is 1; give 2 to 256"):
         replace(recipe, pass_votes=1)
+    with pytest.raises(BadInput, match="--pass-votes is given, and no model measures pass rates"):
+        replace(recipe, pass_model=None, pass_votes=4)
+    narrow = replace(recipe.acceptance, pass_rate=(0.9, 0.95))
+    with pytest.raises(BadInput, match="no share of 8 answers is in --pass-rate; widen it"):
+        replace(recipe, acceptance=narrow)
+    assert replace(recipe, acceptance=narrow, pass_votes=16).acceptance.pass_rate == (0.9, 0.95)
+    apart = {"rl_majority_share": 0.5, "acceptance": rules}
+    with pytest.raises(BadInput, match="no share of 8 answers is in --pass-rate and in --rl-pass-rate"):
+        replace(recipe, rl_pass_rate=(0.9, 1.0), **apart)
+    with pytest.raises(BadInput, match="no share of 8 answers is in --pass-rate and in --rl-pass-rate"):
+        replace(recipe, **apart | {"acceptance": replace(rules, pass_rate=(1.0, 1.0))})
 
 
 @pytest.mark.vllm

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import Features
 from playwright.sync_api import Browser, Page
 
 from chromium import Opened, chromium
@@ -33,11 +34,14 @@ from magpie_hf.errors import EngineError
 from magpie_hf.models.model import resolve
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.progress.speed import read
+from magpie_hf.report.columns import _fields
 from magpie_hf.report.finding import sampled_of
+from magpie_hf.report.messages import column_names
 from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
 from magpie_hf.report.samples import length, shards
 from magpie_hf.report.speed import speed
 from magpie_hf.report.write import MEGABYTES, report
+from magpie_hf.schema import CANDIDATES, OPINIONS, PUBLISHED, TOPIC, WITH_DELTA, WITH_REFERENCE
 from magpie_hf.store.records import read_record
 from magpie_hf.store.shards import write_record
 from magpie_hf.text.language import use
@@ -439,6 +443,14 @@ def test_filters_are_the_columns_of_the_schema(
     again = opened(Path(f"{page_file}"), at=page.url.partition("#")[2]).page
     waits(again, 7)
     assert listed(again) == picked, "a link leads to the same sample"
+
+
+def test_every_column_of_the_package_has_a_word() -> None:
+    """Those of problems and published answers, with all that a recipe can add to them."""
+    more = [TOPIC, WITH_REFERENCE, *WITH_DELTA.values(), *OPINIONS.values()]
+    columns = {name: kind for some in (CANDIDATES, PUBLISHED, *more) for name, kind in some.items()}
+    names = {one.name.removeprefix("candidates.") for one in _fields(Features(columns).arrow_schema)}
+    assert names <= column_names().keys()
 
 
 def test_a_link_leads_to_a_row_and_its_filters_and_back(

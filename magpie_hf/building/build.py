@@ -124,6 +124,8 @@ def _way_out(recipe: Recipe, funnels: Sequence[Funnel]) -> str:
             return "mark some of the problems good"
         if ILL_POSED in dropped:
             return "leave out --objections, or give more problems: the looks call all of them ill-posed"
+        if recipe.selects_by_answers:
+            return "give a wider --pass-rate or another --pass-model, or check the problems"
         if recipe.problems is not None and not recipe.problems.as_given:
             return "drop fewer problems with --problems-as-given, or give others"
         if recipe.problems is not None:

@@ -6,33 +6,50 @@ Not here: how they are shown.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from magpie_hf.store.rows import NO_TOPIC, Rows
 
-SAMPLED, ACCEPTED, NEAR_DUPLICATES = "sampled", "accepted", "near_duplicates"
+SAMPLED, ACCEPTED, NEAR_DUPLICATES, RATE = "sampled", "accepted", "near_duplicates", "pass_rate"
+_DIGITS = 4
 
 
-def by_topic(domain: str, sources: Mapping[str, Sequence[Rows]]) -> dict[str, dict[str, int]]:
+def by_topic(domain: str, sources: Mapping[str, Sequence[Rows]]) -> dict[str, dict[str, Any]]:
     """Samples, accepted ones and near-duplicates among them, by topic; {} without topics.
+
+    Where a model measures pass rates, also the mean one of the accepted; None where none of them has one.
 
     sources: filtered rows by the domain that they were sampled for. A sample counts where it was sampled.
     """
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, Any]] = {}
+    rates: dict[str, list[float]] = {}
     for part in sources.get(domain, ()):
         if "topic" not in part.made or part.made["topic"].key == NO_TOPIC:
             continue
-        for batch in part.batches(["topic", "dropped"]):
-            for topic, dropped in zip(batch["topic"], batch["dropped"], strict=True):
+        rated = [RATE] if RATE in part.made else []
+        for batch in part.batches(["topic", "dropped", *rated]):
+            measured = batch.get(RATE, [None] * len(batch["topic"]))
+            for topic, dropped, rate in zip(batch["topic"], batch["dropped"], measured, strict=True):
                 if topic is not None:
                     counts = found.setdefault(topic, dict.fromkeys((SAMPLED, ACCEPTED, NEAR_DUPLICATES), 0))
                     counts[SAMPLED] += 1
                     counts[ACCEPTED] += dropped is None
                     counts[NEAR_DUPLICATES] += dropped == "near_duplicate"
+                    known = rates.setdefault(topic, []) if rated else []
+                    known += [rate] if dropped is None and rate is not None else []
+    for topic, known in rates.items():
+        found[topic][RATE] = round(statistics.fmean(known), _DIGITS) if known else None
     return dict(sorted(found.items()))
+
+
+def has_rates(topics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> bool:
+    """Whether a model measured pass rates. topics: of each domain, as `by_topic` counts."""
+    return any(RATE in one for found in topics.values() for one in found.values())
 
 
 def coverage(domain: str, sources: Mapping[str, Sequence[Rows]]) -> dict[str, float]:

@@ -47,7 +47,7 @@ class Samples:
     moved_here: int
     tagged: int
     on_domain: int
-    topics: dict[str, dict[str, int]] = field(default_factory=dict)
+    topics: dict[str, dict[str, Any]] = field(default_factory=dict)
     coverage: dict[str, float] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from datasets import Features
 
-from magpie_hf.card.breadth import ACCEPTED, SAMPLED
+from magpie_hf.card.breadth import ACCEPTED, NEAR_DUPLICATES, RATE, SAMPLED, has_rates
 from magpie_hf.card.contents import LABELS, TEXTS, Contents
 from magpie_hf.card.markdown import code, escape, link, table
 from magpie_hf.card.stats import VERDICTS, Answers, Tokens
@@ -162,12 +162,19 @@ class _Tables:
     @property
     def topics(self) -> str:
         """What each topic yielded; "" without topics."""
+        found = {key: one.funnel.samples.topics for key, one in self.numbers.items()}
+        rated = has_rates(found)
         rows = [
-            [code(key), escape(topic), *map(_n, one.values()), f"{one[ACCEPTED] / one[SAMPLED]:.1%}"]
-            for key, numbers in self.numbers.items()
-            for topic, one in numbers.funnel.samples.topics.items()
+            [
+                *(code(key), escape(topic)),
+                *(_n(one[name]) for name in (SAMPLED, ACCEPTED, NEAR_DUPLICATES)),
+                f"{one[ACCEPTED] / one[SAMPLED]:.1%}",
+                *([_mean(one.get(RATE))] if rated else []),
+            ]
+            for key, topics in found.items()
+            for topic, one in topics.items()
         ]
-        return self._table("topics", rows) if rows else ""
+        return self._table("topics", rows, [self.words["mean_pass_rate"]] if rated else []) if rows else ""
 
     @property
     def coverage(self) -> str:
@@ -219,7 +226,7 @@ class _Tables:
         one = self.numbers[key].answers
         kinds = [one.kinds.get(kind, 0) for kind in _KINDS]
         checked = [one.solutions.get(word, 0) for word in CHECKED.values()]
-        mean = NONE if one.majority_share is None else f"{one.majority_share:.2f}"
+        mean = _mean(one.majority_share)
         return [code(key), *map(_n, (*kinds, one.majorities)), mean, _n(one.unknown_pairs), *map(_n, checked)]
 
     @property
@@ -265,7 +272,7 @@ class _Tables:
         rows = [
             [
                 *(code(key), _n(one.count), _n(one.never), _n(one.between), _n(one.always)),
-                NONE if one.mean is None else f"{one.mean:.2f}",
+                _mean(one.mean),
                 *(_n(one.outside.get(reason, 0)) for reason in OUTSIDE),
                 _share(one.inside),
             ]
@@ -496,6 +503,10 @@ def _parts(counts: Mapping[str, int], who: str) -> list[str]:
 
 def _share(value: float | None) -> str:
     return NONE if value is None else f"{value:.1%}"
+
+
+def _mean(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"
 
 
 def _n(count: int) -> str:

@@ -232,6 +232,7 @@ class Folder:
                 "filtered": quota.filtered,
                 "accepted": quota.accepted,
                 "reasons": dict(sorted(quota.reasons.items())),
+                **({"topics": topics} if (topics := _plain(quota.topics)) else {}),
             }
             for key, quota in selection.quotas.items()
         }
@@ -584,6 +585,10 @@ def _parts(group: pa.Table) -> Iterator[pa.Table]:
     half = len(group) // 2
     yield from _parts(group.slice(0, half))
     yield from _parts(group.slice(half))
+
+
+def _plain(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    return {name: dict(counts[name]) for name in sorted(counts)}
 
 
 def _sha256(file: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from magpie_hf.planning.lengths import Law
 from magpie_hf.planning.outline import ANSWERS, Outline
 from magpie_hf.planning.workload import Estimates, Request, loads_of, rows_a_problem, truncated_of
 
@@ -50,7 +49,7 @@ def bounds_of(
                 max(domain.candidate.max_tokens for domain in larger.domains),
                 max(larger.bound(domain) for domain in larger.domains),
                 truncated_of(larger, law),
-                tokens + _more(outline, larger, law),
+                tokens + _more(outline, larger, estimates),
                 sum(rows),
                 hours(larger, longer),
             )
@@ -58,10 +57,13 @@ def bounds_of(
     return found
 
 
-def _more(outline: Outline, larger: Outline, law: Law) -> float:
+def _more(outline: Outline, larger: Outline, estimates: Estimates) -> float:
     """Tokens that the answers take under larger bounds beyond those that they take anyway."""
+    law = estimates.laws[1]
     return sum(
-        domain.count * outline.each(stage) * (law.mean(most) - law.mean(outline.bound(domain, stage)))
+        domain.count
+        * _each(outline, estimates, stage)
+        * (law.mean(most) - law.mean(outline.bound(domain, stage)))
         for stage in ANSWERS
         if stage in outline.stages
         for domain, more in zip(outline.domains, larger.domains, strict=True)
@@ -78,9 +80,14 @@ def _longer(outline: Outline, larger: Outline, estimates: Estimates) -> Estimate
             prompt, fresh = (round(mean) for mean in _prompts(example))
             lengths = law.lengths(larger.bound(first, stage))
             examples[stage] = tuple(Request(prompt, fresh, length) for length in lengths)
-            each[stage] = outline.each(stage)
+            each[stage] = _each(outline, estimates, stage)
     each["score"] *= (1 - truncated_of(larger, law)) / max(1e-9, 1 - truncated_of(outline, law))
     return replace(estimates, examples=(examples, examples, examples), each=each)
+
+
+def _each(outline: Outline, estimates: Estimates, stage: str) -> float:
+    """Answers an accepted problem; a band of pass rates has others answered, too."""
+    return estimates.each[stage] if outline.band else outline.each(stage)
 
 
 def _prompts(example: Sequence[Request]) -> tuple[float, float]:

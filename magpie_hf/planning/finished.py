@@ -12,10 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.planning.lengths import Length, fitted
-from magpie_hf.planning.outline import ANSWERS, SAMPLING, Outline
+from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
 from magpie_hf.planning.reuse import Reuse
-from magpie_hf.planning.workload import Estimates, Load, Range, Request, means_of, row_words, share_range
+from magpie_hf.planning.workload import (
+    Estimates,
+    Load,
+    Range,
+    Request,
+    means_of,
+    row_words,
+    share_of,
+    share_range,
+)
 from magpie_hf.run.status import StageStatus, status
+from magpie_hf.selection.reasons import OUTSIDE, inside_of
 from magpie_hf.text.language import tr
 
 LEAST = 4  # problems with finished candidates, or samples, below which a folder shows too little
@@ -28,13 +38,21 @@ class Seen:
 
     lengths: of the candidates of each problem; agreeing: complete candidates that the majority does not speak
     against, and all complete ones; yields: samples accepted and filtered, by domain; tokens: of a row, by
-    stage.
+    stage, and of an accepted one where the stage answers; inside: of a band of pass rates, the samples inside
+    it and those that were answered.
     """
 
     lengths: tuple[tuple[Length, ...], ...]
     agreeing: tuple[int, int]
     yields: Mapping[str, tuple[int, int]]
     tokens: Mapping[str, float]
+    inside: tuple[int, int] = (0, 0)
+
+    @property
+    def answered(self) -> float:
+        """Answered samples by accepted ones: a band of pass rates drops answered ones, too."""
+        accepted = sum(accepted for accepted, _ in self.yields.values())
+        return max(1.0, self.inside[1] / accepted) if self.inside[1] and accepted else 1.0
 
 
 def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
@@ -46,20 +64,31 @@ def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
     yields = {
         one.domain: (one.accepted, one.filtered)
         for one in state.selection
-        if (one.domain, "instruct") in kept and one.filtered
+        if (one.domain, "instruct") in kept and one.filtered and one.domain in reuse.selected
     }
-    tokens = dict(_tokens_a_row([one for one in state.stages if (one.domain, one.label) in kept]))
+    shares = {one.domain: one.accepted / max(1, one.filtered) for one in state.selection}
+    tokens = dict(_tokens_a_row([one for one in state.stages if (one.domain, one.label) in kept], shares))
+    banded = [one for one in state.selection if one.domain in yields]
+    inside = sum(inside_of(one.accepted, one.reasons) for one in banded)
+    outside = sum(one.reasons.get(reason, 0) for one in banded for reason in OUTSIDE)
     domains = [domain for domain, stage in kept if stage == "candidates"]
     lengths, agreeing = answers_of(folder / "run", domains, MOST_SHARDS)
     if len(lengths) < LEAST and sum(filtered for _, filtered in yields.values()) < LEAST:
         return None
-    return Seen(lengths, agreeing, yields, tokens)
+    return Seen(lengths, agreeing, yields, tokens, (inside, inside + outside))
 
 
-def _tokens_a_row(stages: Sequence[StageStatus]) -> Iterator[tuple[str, float]]:
+def _tokens_a_row(stages: Sequence[StageStatus], shares: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Tokens of a row by stage. shares: of accepted samples by domain, as others have no answers."""
     for label in {one.label for one in stages}:
         alike = [one for one in stages if one.label == label]
-        rows, tokens = sum(one.done for one in alike), sum(one.tokens for one in alike)
+        rows = sum(
+            one.rows * (shares[one.domain] if label in ANSWERING else 1)
+            if one.problems is None
+            else one.problems
+            for one in alike
+        )
+        tokens = sum(one.tokens for one in alike)
         if rows and tokens:
             yield label, tokens / rows
 
@@ -74,9 +103,9 @@ def answers_of(
     lengths, good, complete = [], 0, 0
     pipeline = json.loads((run / "build.json").read_text(encoding="utf-8"))["pipeline"]
     for key in pipeline if domains is None else sorted(domains):
-        answers = pipeline[key]["answers"]
-        candidates = _column(run / key / answers["candidates"], "candidates", most)
-        votes = _column(run / key / answers["verify"], "in_majority", most)
+        stages = {**pipeline[key]["samples"], **pipeline[key]["answers"]}  # a band has them before it selects
+        candidates = _column(run / key / stages["candidates"], "candidates", most)
+        votes = _column(run / key / stages["verify"], "in_majority", most)
         for row, found in candidates.items():
             if found is None:  # a dropped sample
                 continue
@@ -137,7 +166,7 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
             }
             for example, law in zip(examples, laws, strict=True)
         )
-        each |= {stage: float(outline.each(stage)) for stage in ANSWERS if stage in each}
+        each |= {stage: outline.each(stage) * seen.answered for stage in ANSWERS if stage in each}
     others = {stage: tokens for stage, tokens in seen.tokens.items() if stage not in ANSWERS}
     likely = {
         stage: _scaled(example, others[stage] / each[stage])
@@ -160,7 +189,8 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
             )
         )
     agreeing = share_range(*seen.agreeing) if seen.agreeing[1] else before.agreeing
-    words += row_words(outline, agreeing, seen.agreeing[1] > 0)
+    inside = share_of(*seen.inside) if seen.inside[1] >= LEAST else None
+    words += row_words(outline, agreeing, seen.agreeing[1] > 0, inside)
     return Estimates(
         (examples[0], examples[1], examples[2]), each, shares, laws, agreeing, before.pairs, tuple(words)
     )

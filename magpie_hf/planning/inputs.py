@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.domains import Domain, sampled_as
 from magpie_hf.engines.vllm.arguments import read_arguments
+from magpie_hf.limits import band_of
 from magpie_hf.models.generation import GENERATION_CONFIG, is_reasoning
 from magpie_hf.models.known import KnownModel, known
 from magpie_hf.models.model import (
@@ -90,7 +91,8 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         objections=options.objections,
         tir=options.tir or 0,
         pass_votes=options.pass_votes,
-        band=options.pass_rate is not None,
+        band=band_of(options.pass_rate),
+        known=bool(options.known_set),
         own=tuple(step.name for step in options.blocks.get("steps", ()) if step.engine is not None),
     )
 
@@ -191,6 +193,11 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
         "server_kind": kind,
         "revisions": {name: one for name, one in outline.revisions.items() if one != options.revision},
         "domains": {key: repr(domain) for key, domain in options.blocks.get("domains", {}).items()},
+        "texts": {
+            domain.key: list(map(asdict, texts)) for domain in outline.domains if (texts := domain.several)
+        },
+        "pass_rate": options.pass_rate,
+        "pass_votes": options.pass_votes if options.pass_rate else None,
         **{name: getattr(options, name) for name in _OF_GIVEN},
     }
     return {**said, **{name: value for name, value in later.items() if value}}

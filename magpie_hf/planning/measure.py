@@ -229,7 +229,7 @@ def _measured(
     loads = sum(sum(seconds) for seconds in log.openings.values())
     lengths, agreeing = answers_of(run)
     each = {stage: float(outline.each(stage)) for stage in outline.stages}
-    each |= each_of(examples, outline, lengths)
+    each |= each_of(examples, outline, lengths, sum(accepted for accepted, _ in yields.values()))
     work = Work(examples, each, {key: share_of(*counts) for key, counts in yields.items()}, _cpu(run))
     loaded = {source: replace(speed, load=0.0) for source, speed in found.items()}
     simulated = sum(seconds for _, seconds in seconds_by_phase(outline, work, loaded, {}))

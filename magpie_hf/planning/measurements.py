@@ -152,7 +152,7 @@ def measured_estimates(outline: Outline, measured: Measured) -> Estimates:
     )
     return Estimates(
         (short, likely, long),
-        {**default.each, **each_of(measured.examples, outline, measured.lengths)},
+        {**default.each, **each_of(measured.examples, outline, measured.lengths, accepted)},
         {key: share_range(*one) for key, one in counts.items()},
         (law.times(1 - error), law, law.times(1 + error)),
         agreeing,
@@ -161,8 +161,10 @@ def measured_estimates(outline: Outline, measured: Measured) -> Estimates:
     )
 
 
-def each_of(examples: Examples, outline: Outline, lengths: Sequence[Sequence[Length]]) -> dict[str, float]:
-    """Requests a row of each stage, by those that were made.
+def each_of(
+    examples: Examples, outline: Outline, lengths: Sequence[Sequence[Length]], accepted: int
+) -> dict[str, float]:
+    """Requests a row of each stage, by those that were made; accepted: samples, of which a band answers more.
 
     Not every sample is labelled, a truncated candidate is not scored, and a truncated answer that goes on is
     one request more for every doubling of its bound.
@@ -174,20 +176,22 @@ def each_of(examples: Examples, outline: Outline, lengths: Sequence[Sequence[Len
         for stage, of in rows.items()
         if stage in examples and examples.get(of)
     }
-    problems = max(1, len(lengths))
-    opinions = {stage: len(examples[stage]) / problems for stage in OPINIONS if stage in examples}
+    problems = max(1, accepted if outline.band else len(lengths))
+    counted = (*OPINIONS, "score") if outline.band else OPINIONS
+    opinions = {stage: len(examples[stage]) / problems for stage in counted if stage in examples}
     first = min(domain.candidate.max_tokens for domain in outline.domains)
     every = [one.tokens for of_problem in lengths for one in of_problem]
     went_on = sum(tokens > first * 2**at for tokens in every for at in range(outline.auto_extend))
     more = 1 + went_on / max(1, len(every))
+    found = {stage: each * (more if stage == "score" else 1) for stage, each in found.items()}
     return {
+        **found,
         **opinions,
         **{
             stage: len(examples[stage]) / problems if outline.band else outline.each(stage) * more
             for stage in ANSWERS
             if stage in examples
         },
-        **{stage: each * (more if stage == "score" else 1) for stage, each in found.items()},
     }
 
 

@@ -83,7 +83,8 @@ class Outline:
     Recipe; place: where a domain's text goes, "" where that is not known; revisions: of the models whose
     revision is given; given: whether the problems are given, and not sampled; objections, pass_votes: as in a
     Recipe; own: names of steps of one's own that ask a model; band: whether samples are answered before they
-    are accepted, as a band bounds their pass rates.
+    are accepted, as a band bounds their pass rates, and which; known: whether problems are compared with sets
+    of known ones.
     """
 
     domains: tuple[Domain, ...]
@@ -108,7 +109,8 @@ class Outline:
     objections: bool = False
     tir: int = 0
     pass_votes: int = 8
-    band: bool = False
+    band: tuple[float, float] | None = None
+    known: bool = False
     own: tuple[str, ...] = ()
 
     @property

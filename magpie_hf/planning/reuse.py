@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
 from magpie_hf.planning.workload import MAJORITIES, ROUNDS
+from magpie_hf.problems.system_texts import SystemText
 from magpie_hf.run.status import StageStatus, status
-from magpie_hf.store.records import read_record, stage_record
+from magpie_hf.store.records import PROVENANCE, read_record, stage_record
 from magpie_hf.text.language import tr
 
 # The stages whose rows a stage reads.
@@ -35,6 +36,8 @@ _BEFORE = {
     "score": ("candidates",),
 }
 _BOUND = "max_tokens"
+_TEXT = "text"  # what a domain's samples are asked with
+_FIELDS = tuple(one.name for one in fields(SystemText))
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
         raise BadInput(
             f"{folder} holds another build: its model is {state.model}, not {name}; choose another --out"
         )
-    record = read_record(file)
+    record, banded_alike = read_record(file), _band_of(folder) == outline.band
     found: list[Kept] = []
     selected: dict[str, tuple[int, int]] = {}
     for domain in outline.domains:
@@ -128,7 +131,7 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
             if stage in keys and stage in rows:
                 part = folder / "run" / domain.key / keys[stage]
                 found.append(_kept(outline, domain, rows[stage], part, changes))
-        if quota and not any(changes.anew.get(stage) for stage in SAMPLING):
+        if quota and banded_alike and not any(changes.anew.get(stage) for stage in SAMPLING):
             selected[domain.key] = quota.accepted, quota.filtered
     return Reuse(tuple(found), tuple(stage for stage in ANSWERING if stage in outline.stages), selected)
 
@@ -153,7 +156,9 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
     differing = _differing(outline, domain, stage, _identity(folder))
     bound, k, extend = (differing.pop(name, (0, 0)) for name in (_BOUND, "k", "auto_extend"))
     if differing or before:
-        why = before or ", ".join(f"{name} {old} → {new}" for name, (old, new) in differing.items())
+        said = [tr("another system text")] if differing.pop(_TEXT, None) else []
+        said += [f"{name} {old} → {new}" for name, (old, new) in differing.items()]
+        why = before or ", ".join(said)
         changes.anew[stage] = why
         return Kept(domain.key, stage, rows, 0, rows * each, each, why, 0)
     asked, why = changes.asked.get("candidates", (0, "")) if stage == "score" else (0, "")
@@ -163,6 +168,8 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
     elif k[1] > k[0]:
         asked = rows * (k[1] - k[0])
         why = tr("k {old} → {new}: only the missing candidates are generated", old=k[0], new=k[1])
+        if stage == "pass_rate":
+            why = tr("pass-votes {old} → {new}: only the missing answers are generated", old=k[0], new=k[1])
     if bound[1] > bound[0]:
         asked += state.reasons.get("length", 0)
         longer = tr(
@@ -175,6 +182,15 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
         why = "; ".join(filter(None, (why, longer)))
     changes.asked[stage] = asked, why
     return Kept(domain.key, stage, rows, rows, min(asked, rows * each), each, why, state.requests_under_way)
+
+
+def _band_of(folder: Path) -> tuple[float, float] | None:
+    """The band of pass rates by which the samples in a folder were selected."""
+    try:
+        band = (read_record(folder / "run" / PROVENANCE).get("pass_rates") or {}).get("band")
+    except (FileNotFoundError, Torn):
+        return None
+    return None if band is None else (band[0], band[1])
 
 
 def _identity(folder: Path) -> Mapping[str, Any]:
@@ -195,6 +211,8 @@ def _differing(
         wanted["k"], known["k"] = outline.k, was.get("k")
     if stage == "tool_answers":
         wanted["k"], known["k"] = outline.tir, was.get("k")
+    if stage == "pass_rate":
+        wanted["k"], known["k"] = outline.pass_votes, was.get("votes")
     if stage in ANSWERS:
         wanted["auto_extend"], known["auto_extend"] = outline.auto_extend, was.get("auto_extend", 0)
     samplings = {"instruct": domain.instruction, "solutions": domain.response, "candidates": domain.candidate}
@@ -206,7 +224,12 @@ def _differing(
         name = "first-token-temperature"
         wanted[name], known[name] = domain.first_token, was.get("first_token")
         wanted["steer"] = outline.steer if outline.steer in ("user", "none") else "default"
-        known["steer"] = "none" if was.get("system", "") is None else was.get("place", "default")
+        texts = [tuple(one.get(name) for name in _FIELDS) for one in was.get("texts", ())]
+        nowhere = was.get("system", "") is None and not texts
+        known["steer"] = "none" if nowhere else was.get("place", "default")
+        if "system" in was and known["steer"] == wanted["steer"] != "none":
+            wanted[_TEXT] = list(map(astuple, domain.several)) or domain.system
+            known[_TEXT] = texts or was["system"]
     others = {"objections": outline.looker, "second_opinion": "checker", "write_programs": "program"}
     others |= {"pass_rate": "pass", "delta": "rejected"}
     role = {"instruct": "model", "tag": "tagger", "score": "judge", **others}.get(stage, "solver")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from magpie_hf.domains import MOST_ROWS
-from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Cutting, Outline, Phase
+from magpie_hf.planning.outline import ANSWERING, ANSWERS, OPINIONS, SAMPLING, Cutting, Outline, Phase
 from magpie_hf.planning.reuse import Done
 from magpie_hf.planning.speeds import Clock, Speed
 from magpie_hf.planning.workload import Request
@@ -136,9 +136,13 @@ def seconds_of(quotas: Sequence[Quota], speed: Speed, cutting: Cutting, engines:
 def _rounds(outline: Outline, phase: Phase) -> int:
     """How often the phase's model is loaded.
 
-    Where several models take turns in the sampling, that is once a round; most selections take three rounds.
+    Where several models take turns before the selection, that is once a round; most selections take three
+    rounds.
     """
-    sampling = [one for one in outline.phases if set(one.stages) & set(SAMPLING)]
+    before = set(SAMPLING)
+    if outline.band:
+        before |= {*ANSWERS, *OPINIONS} - {"tool_answers", "delta"}
+    sampling = [one for one in outline.phases if before & set(one.stages)]
     small = all(domain.count <= 64 for domain in outline.domains)
     return (2 if small else 3) if len(sampling) > 1 and phase in sampling else 1
 

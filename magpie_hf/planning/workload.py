@@ -172,8 +172,11 @@ def _banded(outline: Outline, each: dict[str, float], shares: Range) -> tuple[di
     }, shares.times(INSIDE)
 
 
-def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
-    """What is assumed of the rows, a sentence each; `measured`: the share of the agreeing answers is."""
+def row_words(outline: Outline, agreeing: Range, measured: bool, inside: float | None = None) -> list[str]:
+    """What is assumed of the rows, a sentence each; `measured`: the share of the agreeing answers is.
+
+    inside: the share of the answered samples inside the band, where that is known.
+    """
     words = [
         tr(
             "lengths are log-normal, and {share:.0%} of the variance of their logarithms is between problems:"
@@ -189,10 +192,14 @@ def row_words(outline: Outline, agreeing: Range, measured: bool) -> list[str]:
                 high=WITH_TOOLS[-1],
             )
         )
-    if outline.band:
+    if outline.band and inside is not None:
+        words.append(tr("{share:.0%} of the answered samples inside the band: measured", share=inside))
+    elif outline.band:
         words.append(tr("{share:.0%} of the answered samples inside the band: assumed", share=INSIDE))
     if "embed" in outline.stages:
         words.append(tr("comparisons with benchmarks' problems of near meaning: not counted"))
+    if outline.known:
+        words.append(tr("embeddings of known problems, and comparisons with them: not counted"))
     if outline.own:
         words.append(
             tr("what your own steps ask a model ({steps}): not counted", steps=", ".join(outline.own))

@@ -144,10 +144,10 @@ class _Refused(Exception):
         self.line, self.error = line, error
 
 
-def read_tree(content: bytes, file: str) -> Node:
+def read_tree(content: bytes, file: str, what: str = "a recipe", example: str = "model: 1") -> Node:
     """The tree of a YAML file, a mapping. Raises BadInput for what is none.
 
-    file: its name in messages.
+    file, what, example: its name in messages, what it holds, and how that begins.
     """
     if len(content) > MOST_BYTES:
         raise BadInput(f"{file} has more than {MOST_BYTES:,} bytes, so it is no recipe; give a recipe file")
@@ -168,10 +168,10 @@ def read_tree(content: bytes, file: str) -> Node:
         what = getattr(error, "problem", None) or getattr(error, "reason", "") or type(error).__name__
         raise BadInput(f"{file}:{line}: this is no YAML ({what}); mend the line") from error
     if node is None:
-        raise BadInput(f"{file} is empty; give a recipe, such as `model: 1`")
+        raise BadInput(f"{file} is empty; give {what}, such as `{example}`")
     tree = Node(file, node.start_mark.line + 1, node)
     if not tree.is_mapping:
-        raise tree.at(BadInput(f"{tree.said} stands where a recipe begins; give keys, such as `model: 1`"))
+        raise tree.at(BadInput(f"{tree.said} stands where {what} begins; give keys, such as `{example}`"))
     return tree
 
 

@@ -31,7 +31,7 @@ def read_topics(path: str, known: Iterable[str]) -> dict[str, tuple[Topic, ...]]
         content = Path(path).read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}); give --topics a file of topics") from error
-    tree, domains = read_tree(content, path), list(known)
+    tree, domains = read_tree(content, path, "a file of topics", "algebra: [Rings]"), list(known)
     found: dict[str, tuple[Topic, ...]] = {}
     for key, (name, block) in tree.pairs().items():
         if key not in domains:

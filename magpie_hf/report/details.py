@@ -13,7 +13,7 @@ from magpie_hf.models.thinking import parted
 from magpie_hf.report.finding import own_columns
 from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_answers
-from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, OPINIONS, WITH_DELTA
+from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, OPINIONS, TOPIC, WITH_DELTA
 from magpie_hf.stages.delta import DELTA
 from magpie_hf.store.splits import rows_of
 
@@ -55,7 +55,7 @@ def _rows(source: Source) -> Iterator[Row]:
     for column in own_columns(source.contents.provenance):
         own[next(kind for kind in own if kind in column["to"])].append(column["name"])
     for side, split in accepted(source):
-        optional = (WITH_DELTA[CANDIDATES_CONFIG], *OPINIONS.values())
+        optional = (TOPIC, WITH_DELTA[CANDIDATES_CONFIG], *OPINIONS.values())
         more = [name for columns in optional for name in columns if name in split.features]
         rows: Iterator[Row] = rows_of(split, (*_PROBLEM, *more, *own["candidates"]))
         for kind in ("sft", "prefs", "rl"):

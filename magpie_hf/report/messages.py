@@ -202,6 +202,12 @@ def column_names() -> dict[str, str]:
         "reference_agrees": tr("Reference agrees"),
         "rejected_agrees": tr("Smaller model agrees"),
         "raw_finish_reason": tr("Finish reason of the sample"),
+        "topic": tr("Topic"),
+        "persona": tr("Who asks"),
+        "pass_rate": tr("Pass rate"),
+        "pass_votes": tr("Answers behind the pass rate"),
+        "known_similarity": tr("Nearness of the nearest known problem"),
+        "known_same": tr("Known up to numbers"),
     }
 
 
@@ -244,6 +250,11 @@ def _row() -> dict[str, str]:
         "no_opinion": tr("says nothing"),
         "objections": tr("Looks that object"),
         "pass_rate": tr("Pass rate"),
+        "topic": tr("Topic"),
+        "persona": tr("Who asks"),
+        "known": tr("Known up to numbers"),
+        "near_known": tr("Nearest known problem"),
+        "of_known": tr("{row}, cosine {similarity}"),
         "of_answers": tr("{share} of {n} answers"),
         "of_votes": tr("{share} of {n} votes"),
         "pair_of": tr("{kind}, score gap {score_gap}"),

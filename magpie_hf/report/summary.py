@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from magpie_hf.card import card
-from magpie_hf.card.breadth import ACCEPTED, SAMPLED
+from magpie_hf.card.breadth import ACCEPTED, NEAR_DUPLICATES, RATE, SAMPLED, has_rates
 from magpie_hf.card.contents import Contents
 from magpie_hf.report.details import ROWS_A_BLOCK
 from magpie_hf.report.finding import own_columns
@@ -120,14 +120,21 @@ def _notes(source: Source, room: Room) -> list[str]:
 
 def breadth(contents: Contents) -> Iterator[dict[str, Any]]:
     """Tables of what each topic yielded and of what embeddings cover, where there are any."""
+    found = {domain: samples.topics for domain, samples in contents.samples.items()}
+    rated = has_rates(found)
     topics = [
-        (domain, topic, *one.values(), f"{one[ACCEPTED] / one[SAMPLED]:.0%}")
-        for domain, samples in contents.samples.items()
-        for topic, one in samples.topics.items()
+        (
+            *(domain, topic),
+            *(one[name] for name in (SAMPLED, ACCEPTED, NEAR_DUPLICATES)),
+            f"{one[ACCEPTED] / one[SAMPLED]:.0%}",
+            *([one.get(RATE)] if rated else []),
+        )
+        for domain, topics in found.items()
+        for topic, one in topics.items()
     ]
     if topics:
         head = (tr("Domain"), tr("Topic"), tr("Samples"), tr("Accepted"), tr("Near-duplicates"), tr("Share"))
-        yield _table(tr("Topics"), head, topics)
+        yield _table(tr("Topics"), (*head, *([tr("Mean pass rate")] if rated else [])), topics)
     covered = [
         (domain, f"{one['problems']:,}", f"{one['distance']:.3f}", f"{one['vendi']:.1f}")
         for domain, samples in contents.samples.items()
@@ -162,6 +169,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("rl_majority_share", provenance["rl_majority_share"]),
         *((name, provenance[name]) for name in ("tir",) if name in provenance),
         *_flat(provenance, ("acceptance", "pairing", "held_out")),
+        *(_flat(provenance, ("pass_rates",)) if "pass_rates" in provenance else ()),
         *((f"{one['kind']} {one['name']}", _own(one)) for one in provenance.get("own", ())),
         ("languages", ", ".join(provenance["languages"])),
         ("near", provenance["near"]),
@@ -170,6 +178,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     benchmarks += [
         (one["name"], translated(one["reason"]), tr("not checked")) for one in provenance["not_checked"]
     ]
+    known = [(one["name"], one["revision"], f"{one['rows']:,}") for one in provenance.get("known_sets", ())]
     return [
         _table(tr("Models"), (tr("Model"), tr("Steps"), tr("Revision"), "dtype"), models),
         _table(tr("Sampling"), (tr("Domain"), tr("Step"), *_SAMPLING), sampling),
@@ -185,6 +194,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
             if benchmarks
             else []
         ),
+        *([_table(tr("Known sets"), (tr("Set"), tr("Revision"), tr("Rows")), known)] if known else []),
         _table(tr("Versions"), (tr("Package"), tr("Version")), provenance["versions"].items()),
     ]
 

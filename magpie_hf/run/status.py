@@ -94,18 +94,24 @@ class SelectionStatus:
 
 @dataclass(frozen=True)
 class TopicStatus:
-    """One topic of a domain: its samples, and how many of them are accepted or near-duplicates."""
+    """One topic of a domain: its samples, and how many of them are accepted or near-duplicates.
+
+    pass_rate: the mean one of the accepted, of a finished build; None where nobody measures it.
+    """
 
     domain: str
     topic: str
     sampled: int
     accepted: int
     near_duplicates: int
+    pass_rate: float | None = None
 
     def line(self) -> str:
         counts = f"{self.accepted:,}/{self.sampled:,} ({self.accepted / self.sampled:.0%})"
-        repeated = tr("{share:.0%} near-duplicates", share=self.near_duplicates / self.sampled)
-        return f"{self.domain:<14} {padded(tr('topic'), 12)} {counts:>15}  {repeated}  {self.topic}"
+        more = tr("{share:.0%} near-duplicates", share=self.near_duplicates / self.sampled)
+        if self.pass_rate is not None:
+            more += ", " + tr("mean pass rate {rate:.2f}", rate=self.pass_rate)
+        return f"{self.domain:<14} {padded(tr('topic'), 12)} {counts:>15}  {more}  {self.topic}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ class Status:
 
     running: process and machine of the build that runs now, or None. finished: whether the last command
     ended with a finished build, or calibration, which is then the `purpose`; that of a build is "".
-    topics: of the build that was finished last; () without topics.
+    topics: of the samples that were filtered so far; () without topics.
     """
 
     model: str
@@ -165,7 +171,7 @@ def status(folder: Path) -> Status:
             tuple(selection.values()),
             tuple(stages),
             purpose,
-            tuple(_topics(run / SAMPLES)) if (run / SAMPLES).is_file() else (),
+            tuple(_topics(run / (SAMPLES if record.get("finished") else SELECTED))),
         )
     except Torn:
         raise
@@ -180,7 +186,7 @@ def _selection(file: Path, domain: str, target: int) -> SelectionStatus:
 
 
 def _topics(file: Path) -> Iterator[TopicStatus]:
-    for domain, samples in read_record(file).items():
+    for domain, samples in read_record(file).items() if file.is_file() else ():
         for topic, counts in samples.get("topics", {}).items():
             yield TopicStatus(domain, topic, **counts)
 

@@ -73,5 +73,10 @@ def inside_share(accepted: int, dropped: Mapping[str, int]) -> float | None:
     accepted: problems. dropped: samples by reason. Near-duplicates, and what people mark bad, are inside it.
     """
     outside = sum(dropped.get(reason, 0) for reason in OUTSIDE)
-    inside = accepted + dropped.get("near_duplicate", 0) + dropped.get("reviewed", 0)
+    inside = inside_of(accepted, dropped)
     return inside / (inside + outside) if outside else None
+
+
+def inside_of(accepted: int, dropped: Mapping[str, int]) -> int:
+    """How many samples are inside a band: the accepted ones, and what is dropped only behind it."""
+    return accepted + dropped.get("near_duplicate", 0) + dropped.get("reviewed", 0)

@@ -29,7 +29,7 @@ from magpie_hf.schema import SELECTION
 from magpie_hf.selection.demand import FIRST_LOOK, samples_needed
 from magpie_hf.selection.rules import Rule, check_rules, reason_of
 from magpie_hf.stage import fingerprint
-from magpie_hf.store.rows import Rows, in_memory
+from magpie_hf.store.rows import NO_TOPIC, Rows, in_memory
 
 SECOND_LOOK = 256
 WINDOW = 1024  # samples over which the yield is measured from then on
@@ -54,15 +54,14 @@ class Acceptance:
     tagger. drop_unsolvable: whether a problem must be solvable, complete, without a solution and no talk, by
     the tagger. Without a tagger none of these applies. min_yield: the share of accepted samples below which a
     build gives up. reviewed: the ids of the samples that a person marked bad. Problems that repeat one of
-    them stay near-duplicates of it, so a mark changes no other problem. rules: of one's own,
-    asked for samples that all others accept (`selection.rules.Rule`). pass_rate: the least and the greatest
-    pass rate of a problem, which is then answered before it is accepted; None bounds it not. It is asked
-    before near-duplicates are looked for, so that a problem outside the band makes no other one a duplicate.
+    them stay near-duplicates of it, so a mark changes no other problem. rules: of one's own, asked for
+    samples that all others accept (`selection.rules.Rule`). pass_rate: the least and the greatest pass rate
+    of a problem, which is then answered before it is accepted; None bounds it not. It is asked before
+    near-duplicates are looked for, so that a problem outside it makes no other a duplicate.
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
     "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate",
-    "reviewed", and with `pass_rate` "ill_posed", "no_label", "too_hard" and "too_easy".
-    Raises BadInput for other values.
+    "reviewed", and with `pass_rate` "ill_posed", "no_label", "too_hard" and "too_easy". Raises BadInput.
     """
 
     version: ClassVar[int] = VERSION
@@ -84,7 +83,7 @@ class Acceptance:
                 raise BadInput(f"{name} is {getattr(self, name)!r}; choose from {', '.join(values)}")
         check_min_yield(self.min_yield)
         check_rules(self.rules)
-        check_band(self.pass_rate)
+        object.__setattr__(self, "pass_rate", check_band(self.pass_rate))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -191,9 +190,11 @@ class Selection:
         """Count samples that an earlier build filtered."""
         for rows in filtered:
             quota = self.quotas[rows.domain]
-            columns = rows.read(["accepted_as", "dropped"]).to_pydict()
+            columns = rows.read(["accepted_as", "dropped", *_topic_in(rows)]).to_pydict()
             quota.filtered += len(columns["dropped"])
             quota.reasons.update(reason for reason in columns["dropped"] if reason)
+            for counted in zip(columns.get("topic", ()), columns["dropped"], strict=False):
+                quota.count(*counted)
             for domain in columns["accepted_as"]:
                 if domain is not None:
                     self.quotas[domain].accepted += 1
@@ -282,6 +283,7 @@ class Quota:
         self.sampled = self.filtered = self.accepted = 0
         self.waiting: dict[int, Rows] = {}
         self.reasons: Counter[str] = Counter()
+        self.topics: dict[str, Counter[str]] = {}  # as `card.breadth.by_topic` counts
         # (reason or None, text) of the samples that were filtered last.
         self.recent: deque[tuple[str | None, str]] = deque(maxlen=WINDOW)
         self._rows: deque[Row] = deque()
@@ -314,10 +316,9 @@ class Quota:
             if self.filtered not in self.waiting:
                 return None
             self._filtering = self.waiting.pop(self.filtered)
-            columns = self._filtering.read(self.reads).to_pydict()
+            columns = self._filtering.read([*self.reads, *_topic_in(self._filtering)]).to_pydict()
             self._rows.extend(
-                dict(zip(self.reads, values, strict=True))
-                for values in zip(*(columns[name] for name in self.reads), strict=True)
+                dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
             )
         return self._rows.popleft()
 
@@ -330,8 +331,15 @@ class Quota:
         self.recent.append((dropped, str(row["problem"] or row["raw_instruction"])))
         if dropped is not None:
             self.reasons[dropped] += 1
+        self.count(row.get("topic"), dropped)
         if not self._rows:
             self._close()
+
+    def count(self, topic: str | None, dropped: str | None) -> None:
+        """Count a filtered sample by its topic, if it has one."""
+        if topic is not None:
+            found = self.topics.setdefault(topic, Counter(sampled=0, accepted=0, near_duplicates=0))
+            found.update(sampled=1, accepted=dropped is None, near_duplicates=dropped == "near_duplicate")
 
     def settled(self, ending: bool) -> list[Rows]:
         """The pieces filtered since the last call, with the columns of the selection.
@@ -370,6 +378,10 @@ class Quota:
         self._settled.append(rows.joined(features, in_memory(KEY, features, columns)))
         self._filtering, self._results = None, []
         self._rows.clear()
+
+
+def _topic_in(rows: Rows) -> list[str]:
+    return ["topic"] if "topic" in rows.made and rows.made["topic"].key != NO_TOPIC else []
 
 
 def _fault(row: Row, tags: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from datasets import Features
@@ -46,29 +46,33 @@ class Objections(Stage):
 
     A look gives its reasons before its verdict. `objections` is how many call the problem ill-posed; null
     where nobody looked. Two of them drop it, and then it is accepted for no domain.
+
+    selected: whether the selection is over; a band of pass rates has it follow.
     """
 
     name: ClassVar[str] = "objections"
     version: ClassVar[int] = 1
-    reads: ClassVar[tuple[str, ...]] = (
-        "problem",
-        "seed",
-        "accepted_as",
-        "candidates",
-        "answer_kind",
-        "majority_answer",
-    )
 
     engine: Engine
     sampling: Sampling
+    selected: bool = field(default=True, metadata={"later": True})
+
+    @property
+    def reads(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("problem", "seed", *self._accepted, "candidates", "answer_kind", "majority_answer")
 
     @property
     def adds(self) -> Features:
-        return Features({**OBJECTIONS, **{name: SELECTION[name] for name in ("accepted_as", "dropped")}})
+        return Features({**OBJECTIONS, **{name: SELECTION[name] for name in (*self._accepted, "dropped")}})
+
+    @property
+    def _accepted(self) -> tuple[str, ...]:
+        """The column of the selection, where that is over."""
+        return ("accepted_as",) if self.selected else ()
 
     @property
     def reuse_key(self) -> str:
-        same = replace(self, sampling=replace(self.sampling, max_tokens=1))
+        same = replace(self, sampling=replace(self.sampling, max_tokens=1), selected=True)
         return fingerprint({**identity(same), "version": 1})
 
     def reusable(self, batch: Batch) -> Iterator[tuple[str, Any]]:
@@ -98,9 +102,12 @@ class Objections(Stage):
         return {
             "objections": [against.get(place) for place in rows],
             "objection_responses": [looks.get(place) for place in rows],
-            "accepted_as": [
-                None if gone else domain for gone, domain in zip(dropped, batch["accepted_as"], strict=True)
-            ],
+            **{
+                column: [
+                    None if gone else domain for gone, domain in zip(dropped, batch[column], strict=True)
+                ]
+                for column in self._accepted
+            },
             "dropped": [ILL_POSED if gone else None for gone in dropped],
         }
 

@@ -33,11 +33,15 @@ def opinion_stages(
     checker: Engine | None = None,
     programmer: Engine | None = None,
     looker: Engine | None = None,
+    selected: bool = True,
 ) -> Iterator[tuple[str, Engine | None, list[list[Stage]]]]:
-    """The stages that ask for opinions on a domain's answers, each at its place of `selection.Places`."""
+    """The stages that ask for opinions on a domain's answers, each at its place of `selection.Places`.
+
+    selected: whether they stand behind the selection.
+    """
     if looker is not None:
         _, warm = opinion_sampling(domain, looker.model)
-        yield "", looker, [[Objections(looker, warm)]]
+        yield "", looker, [[Objections(looker, warm, selected)]]
     if checker is not None:
         cold, warm = opinion_sampling(domain, checker.model)
         yield "", checker, [[SecondOpinion(checker, cold, warm, instruction, limits)]]

@@ -6,7 +6,7 @@ Not here: what it is told besides (models/chat.py).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +53,14 @@ def instruction_of(domains: Iterable[Domain]) -> Instruction:
     asked = {
         language for domain in domains for language in [text.language for text in domain.texts] or [ENGLISH]
     }
+    return instruction_in(asked)
+
+
+def instruction_in(asked: Collection[str]) -> Instruction:
+    """The solving instruction where problems are asked for in these languages."""
     if JAPANESE not in asked:
         return SOLVING_INSTRUCTION
-    return JAPANESE_INSTRUCTION if asked == {JAPANESE} else ByLanguage()
+    return JAPANESE_INSTRUCTION if {*asked} == {JAPANESE} else ByLanguage()
 
 
 def solving_note(chat: Chat, instruction: Instruction) -> str:

@@ -126,6 +126,7 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
     check_pass_votes(options.pass_votes)
     check_passes(
         bool(options.pass_model),
+        options.pass_votes,
         band_of(options.pass_rate),
         band_of(options.rl_pass_rate),
         options.easy_share,

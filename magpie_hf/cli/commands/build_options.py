@@ -19,7 +19,7 @@ from magpie_hf.cli.commands.options import (
 )
 from magpie_hf.cli.commands.own_problems import add_own_problems
 from magpie_hf.domains import DOMAINS
-from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, STEER
+from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, PASS_VOTES, STEER
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
@@ -298,7 +298,7 @@ def add_options(build: argparse.ArgumentParser) -> None:
     hard.add_argument(
         "--pass-votes",
         type=whole,
-        default=8,
+        default=PASS_VOTES,
         help="how often it answers a problem (default: %(default)s)",
     )
     hard.add_argument(

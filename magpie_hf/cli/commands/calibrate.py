@@ -22,10 +22,11 @@ from magpie_hf.cli.commands.options import number, roles
 from magpie_hf.cli.commands.own_problems import unsampled
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
+from magpie_hf.problems.system_texts import shares
 from magpie_hf.text.language import tr, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from magpie_hf.recipe import Recipe
     from magpie_hf.review.calibration.source import KnownAnswers
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 # Options of build that have an effect here.
 EFFECTIVE = frozenset(
-    "help recipe model solver revision chat_option domains k sft seed out problems_split problems_where"
-    " problems_revision sampling temperature top_p min_p candidate_temperature candidate_top_p"
+    "help recipe model solver revision chat_option domains k languages sft seed out problems_split"
+    " problems_where problems_revision sampling temperature top_p min_p candidate_temperature candidate_top_p"
     " candidate_min_p max_tokens auto_extend max_model_len dtype checker program pairs_checked"
     " min_majority_share max_length_ratio engine_args engine_arg engine tensor_parallel_size"
     " data_parallel_size gpu_memory_utilization kv_cache_gb max_num_seqs endpoint server_kind patience ray"
@@ -142,6 +143,7 @@ def _as_build(options: argparse.Namespace, solver: str, source: KnownAnswers) ->
     chat = [one for one in options.chat_option if not one.startswith(other)]
     own = [one for one in chat if one.startswith("solver:")]
     options.chat_option = [*chat, *(one.replace("solver:", "model:", 1) for one in own)]
+    options.asked_for = shares(options.languages)
     unsampled(options)
     options.blocks = {name: part for name, part in options.blocks.items() if name == "domains"}
     options.problems, options.problems_as_given = source.place, True
@@ -165,7 +167,7 @@ def _calibrated(
             from magpie_hf.answers.programs.sandbox import Sandbox
 
             Sandbox.found()  # before any model is loaded
-        recipe = _recipe(partial(recipe_of, options, domains, show.say))
+        recipe = _recipe(partial(recipe_of, options, domains, show.say), options.asked_for)
         show.say(
             tr(
                 "{count:,} problems with known answers, {k} answers each by {model}, in {out}",
@@ -191,13 +193,18 @@ def _calibrated(
             )
 
 
-def _recipe(made: partial[Recipe]) -> Recipe:
-    """The recipe without what the vote does not need."""
+def _recipe(made: partial[Recipe], asked: Collection[str]) -> Recipe:
+    """The recipe without what the vote does not need.
+
+    asked: the languages that the build asks in by their shares, none without: its solver is told in them.
+    """
     from magpie_hf.scorers.even import Even
+    from magpie_hf.stages.solving import instruction_in
 
     recipe = made()
     pair = replace(recipe.pairing, min_score_gap=0.0, min_correctness_score_gap=None)
-    return replace(recipe, scorer=Even(), pair=pair)
+    told = instruction_in(asked) if asked else recipe.instruction
+    return replace(recipe, scorer=Even(), pair=pair, instruction=told)
 
 
 def calibrated(

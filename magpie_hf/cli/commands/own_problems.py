@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from magpie_hf.domains import DOMAINS, Domain, own_domain
 from magpie_hf.errors import BadInput
+from magpie_hf.limits import PASS_VOTES
 from magpie_hf.models.model import repository_or_folder
+from magpie_hf.problems.system_texts import accepted
 
 if TYPE_CHECKING:
     from magpie_hf.problems.own.loading import Loaded
@@ -146,7 +148,8 @@ def unsampled(options: argparse.Namespace) -> None:
     options.use_reference, options.rejected_solver, options.chosen = False, None, "best"
     options.objections, options.tir, options.known_set = False, None, []
     options.pass_model = options.pass_rate = options.rl_pass_rate = None
-    options.easy_share = 0.0
+    options.easy_share, options.pass_votes = 0.0, PASS_VOTES
+    options.topics, options.languages = None, ",".join(accepted(options.languages))
 
 
 def with_defaults(options: argparse.Namespace) -> None:

@@ -169,10 +169,13 @@ def tokens_of(rows: Rows) -> int:
         "checker_responses",
         "program_texts",
         "pass_responses",
+        "tool_answers",
+        "known_compared",
     )
-    there = [column for column in ("tags", "rejected_response", *asked) if column in rows.made]
+    alone = ("tags", "rejected_response", "recognised")
+    there = [column for column in (*alone, *asked) if column in rows.made]
     for row in rows.read(["raw_num_tokens", *there]).to_pylist():
-        written = [row.get("tags"), row.get("rejected_response")]
+        written = [row.get(column) for column in alone]
         written += [one for column in asked for one in row.get(column) or ()]
         total += (row["raw_num_tokens"] or 0) + sum(one["num_tokens"] or 0 for one in written if one)
     return total

@@ -17,6 +17,7 @@ from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.errors import BadInput
 from magpie_hf.run.pace import Pace, pace
 from magpie_hf.run.status import SelectionStatus, StageStatus, Status, TopicStatus, status
+from magpie_hf.selection.reasons import inside_share
 from magpie_hf.text.language import tr
 from magpie_hf.text.numbers import duration
 from magpie_hf.text.terminal import console, is_terminal, print_table
@@ -74,8 +75,10 @@ def _print(found: Status, speed: Pace | None) -> None:
     head = (tr("domain"), tr("stage"), tr("rows"), tr("tokens"), tr("seconds"), tr("kept"), tr("reasons"))
     print_table(to, head, [*map(_selection, found.selection), *map(_stage, found.stages)], right=(2, 3, 4, 5))
     if found.topics:
-        names = (tr("domain"), tr("topic"), tr("samples"), tr("accepted"), tr("near-duplicates"), tr("share"))
-        print_table(to, names, [*map(_topic, found.topics)], right=(2, 3, 4, 5))
+        names = [tr("domain"), tr("topic"), tr("samples"), tr("accepted"), tr("near-duplicates"), tr("share")]
+        if rated := any(one.pass_rate is not None for one in found.topics):
+            names.append(tr("mean pass rate"))
+        print_table(to, names, [_topic(one, rated) for one in found.topics], right=(2, 3, 4, 5, 6))
     if speed:
         to.print(_said(speed))
 
@@ -86,6 +89,8 @@ def _selection(quota: SelectionStatus) -> tuple[str, ...]:
         "{filtered} samples filtered, {share} accepted", filtered=f"{quota.filtered:,}", share=share
     )
     reasons = [filtered, *(f"{count:,} {reason}" for reason, count in quota.reasons.items())]
+    if (inside := inside_share(quota.accepted, quota.reasons)) is not None:
+        reasons.append(tr("{share:.0%} of the answered samples inside the band", share=inside))
     return (
         quota.domain,
         tr("selection"),
@@ -104,10 +109,11 @@ def _stage(stage: StageStatus) -> tuple[str, ...]:
     return stage.domain, stage.label, rows, f"{stage.tokens:,}", f"{stage.seconds:,.1f}", kept, reasons
 
 
-def _topic(one: TopicStatus) -> tuple[str, ...]:
+def _topic(one: TopicStatus, rated: bool) -> tuple[str, ...]:
     share = f"{one.accepted / one.sampled:.0%}"
     counts = (f"{count:,}" for count in (one.sampled, one.accepted, one.near_duplicates))
-    return one.domain, one.topic, *counts, share
+    rate = "–" if one.pass_rate is None else f"{one.pass_rate:.2f}"
+    return one.domain, one.topic, *counts, share, *([rate] if rated else [])
 
 
 def _said(speed: Pace) -> str:

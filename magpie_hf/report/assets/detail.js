@@ -98,6 +98,9 @@ function opinion(verdict, answer) {
   return answer ? `${word} (${answer})` : word;
 }
 
+const known = ({ nearest_known: row, known_similarity: similarity }) =>
+  row == null ? null : say("of_known", { row, similarity: decimal(similarity, 2) });
+
 const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
 
 function accepted(row, details, spoken) {
@@ -114,6 +117,8 @@ function accepted(row, details, spoken) {
     chips([
       ["domain", domainName(listed("domain", row))],
       ["side", listed("side", row)],
+      ["topic", details.topic],
+      ["persona", details.persona],
       ["language", details.language],
       ...labels(details),
     ]),
@@ -159,6 +164,7 @@ function accepted(row, details, spoken) {
             ? null
             : say("of_answers", { share: share(details.pass_rate), n: details.pass_votes }),
         ],
+        [details.known_same ? "known" : "near_known", known(details)],
         ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),

@@ -63,9 +63,16 @@ def _tally(one: Tally) -> list[tuple[str, Any]]:
     funnel = {key: value for key, value in asdict(one.funnel).items() if key != "domain"}
     share = one.answers.majority_share
     answers = {**asdict(one.answers), "majority_share": None if share is None else round(share, 4)}
+    passes = {} if one.passes is None else asdict(one.passes)
+    means = {
+        name: None if (value := passes[name]) is None else round(value, 4)
+        for name in ("mean", "inside")
+        if passes
+    }
     parts = {
         **funnel,
         **answers,
+        "pass_rates": {**passes, **means},
         "pair_kinds": gaps,
         "delta": pairs.delta,
         "chosen_longer": pairs.longer,

@@ -238,7 +238,12 @@ def _problem(row: Row) -> Part:
 
 def _tags(row: Row) -> list[str]:
     tags = [value for name in LABELS if (value := (row.get("tags") or {}).get(name))]
-    return [tr("tags: {tags}", tags=", ".join(tags))] if tags else []
+    said = [tr("tags: {tags}", tags=", ".join(tags))] if tags else []
+    if (topic := row.get("topic")) is not None:
+        said.append(tr("topic: {topic}", topic=topic))
+    if (persona := row.get("persona")) is not None:
+        said.append(tr("who asks: {persona}", persona=persona))
+    return said
 
 
 def _own(column: Mapping[str, Any], value: Any) -> str:
