@@ -74,7 +74,7 @@ def answers_of(
     lengths, good, complete = [], 0, 0
     pipeline = json.loads((run / "build.json").read_text(encoding="utf-8"))["pipeline"]
     for key in pipeline if domains is None else sorted(domains):
-        answers = pipeline[key]["answers"]
+        answers = {**pipeline[key]["samples"], **pipeline[key]["answers"]}
         candidates = _column(run / key / answers["candidates"], "candidates", most)
         votes = _column(run / key / answers["verify"], "in_majority", most)
         for row, found in candidates.items():
@@ -137,7 +137,8 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
             }
             for example, law in zip(examples, laws, strict=True)
         )
-        each |= {stage: float(outline.each(stage)) for stage in ANSWERS if stage in each}
+        if not outline.band:
+            each |= {stage: float(outline.each(stage)) for stage in ANSWERS if stage in each}
     others = {stage: tokens for stage, tokens in seen.tokens.items() if stage not in ANSWERS}
     likely = {
         stage: _scaled(example, others[stage] / each[stage])

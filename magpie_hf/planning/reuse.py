@@ -30,6 +30,7 @@ _BEFORE = {
     "second_opinion": ("candidates",),
     "write_programs": ("candidates",),
     "pass_rate": ("candidates",),
+    "harden": ("candidates",),
     "delta": ("candidates",),
     "score": ("candidates",),
 }
@@ -117,9 +118,11 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     record = read_record(file)
     found: list[Kept] = []
     selected: dict[str, tuple[int, int]] = {}
+    labels: set[str] = set()
     for domain in outline.domains:
         pipeline = record.get("pipeline", {}).get(domain.key, {})
         keys = {**pipeline.get("samples", {}), **pipeline.get("answers", {})}
+        labels |= keys.keys()
         rows = {stage.label: stage for stage in state.stages if stage.domain == domain.key}
         quota = next(one for one in state.selection if one.domain == domain.key) if keys else None
         changes = _Changes(quota.accepted / max(1, quota.filtered) if quota else 1.0)
@@ -129,7 +132,12 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
                 found.append(_kept(outline, domain, rows[stage], part, changes))
         if quota and not any(changes.anew.get(stage) for stage in SAMPLING):
             selected[domain.key] = quota.accepted, quota.filtered
-    return Reuse(tuple(found), tuple(stage for stage in ANSWERING if stage in outline.stages), selected)
+    # What was made harder, and in how many rounds, stands in the names of stages alone
+    rounds = sum(label.startswith("harden_round") for label in labels)
+    counted = [stage for stage in ANSWERING if stage != "harden" or rounds != outline.harden]
+    if rounds != outline.harden:
+        selected = {}
+    return Reuse(tuple(found), tuple(stage for stage in counted if stage in outline.stages), selected)
 
 
 @dataclass
@@ -205,7 +213,7 @@ def _differing(
         wanted["steer"] = outline.steer if outline.steer in ("user", "none") else "default"
         known["steer"] = "none" if was.get("system", "") is None else was.get("place", "default")
     others = {"objections": outline.looker, "second_opinion": "checker", "write_programs": "program"}
-    others |= {"pass_rate": "pass", "delta": "rejected"}
+    others |= {"pass_rate": "pass", "harden": outline.maker, "delta": "rejected"}
     role = {"instruct": "model", "tag": "tagger", "score": "judge", **others}.get(stage, "solver")
     given = [(name, value) for name, value in outline.chat.get(role, {}).items() if value is not None]
     for which, options in ((wanted, sorted(given)), (known, engine.get("chat_options", ()))):

@@ -198,6 +198,8 @@ def column_names() -> dict[str, str]:
         "objections": tr("Looks that object"),
         "reference_agrees": tr("Reference agrees"),
         "rejected_agrees": tr("Smaller model agrees"),
+        "round": tr("Round of harder problems"),
+        "pass_rate_before": tr("Pass rate before"),
         "raw_finish_reason": tr("Finish reason of the sample"),
     }
 
@@ -241,6 +243,8 @@ def _row() -> dict[str, str]:
         "no_opinion": tr("says nothing"),
         "objections": tr("Looks that object"),
         "pass_rate": tr("Pass rate"),
+        "pass_rate_before": tr("Pass rate before"),
+        "parent": tr("Made of an easier problem"),
         "of_answers": tr("{share} of {n} answers"),
         "of_votes": tr("{share} of {n} votes"),
         "pair_of": tr("{kind}, score gap {score_gap}"),

@@ -19,22 +19,30 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Sampled:
     """The folders of the stages that one domain's samples went through; `tag` is None without a tagger, and
-    `embed` without a model of embeddings.
+    `embed` without a model of embeddings. `named`: the one that gave the samples of `embed` their ids.
     """
 
     instruct: Path
     clean: Path
     tag: Path | None
     embed: Path | None = None
+    named: Path | None = None
 
     @staticmethod
     def of(folder: Path, stages: Mapping[str, str]) -> Sampled:
-        """From the build's record: the folder of each stage, below the domain's."""
+        """From the build's record: the folder of each stage, below the domain's.
+
+        Embeddings and ids are those after the last round that made problems harder.
+        """
+        rounds = sum(label.startswith("adopt_round") for label in stages)
+        embed = f"embed_round{rounds}" if rounds else "embed"
+        first = folder / (stages["take"] if "take" in stages else stages["instruct"])
         return Sampled(
-            folder / (stages["take"] if "take" in stages else stages["instruct"]),
+            first,
             folder / stages["clean"],
             folder / stages["tag"] if "tag" in stages else None,
-            folder / stages["embed"] if "embed" in stages else None,
+            folder / stages[embed] if embed in stages else None,
+            folder / stages[f"adopt_round{rounds}"] if rounds else first,
         )
 
     def files(self) -> list[Path]:
@@ -75,8 +83,9 @@ class Sampled:
     def embeddings(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """The ids and embeddings of the samples that have one, shard by shard. Raises as `rows` does."""
         for file in shards(self.embed) if self.embed is not None else ():
-            if (self.instruct / file.name).exists():
-                vectors, names = _table(file)["embedding"].combine_chunks(), self.ids(file)
+            if self.named is not None and (self.named / file.name).exists():
+                vectors = _table(file)["embedding"].combine_chunks()
+                names = _table(self.named / file.name)["id"].to_pylist()
                 known = vectors.is_valid().to_numpy(zero_copy_only=False)
                 if known.any():
                     flat = vectors.flatten().to_numpy(zero_copy_only=False)

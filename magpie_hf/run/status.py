@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import Torn
+from magpie_hf.selection.hardened import Hardened, hardened_of, without_round
 from magpie_hf.selection.reasons import inside_share
 from magpie_hf.store import lock
 from magpie_hf.store.records import (
@@ -106,7 +107,8 @@ class Status:
 
     running: process and machine of the build that runs now, or None. finished: whether the last command
     ended with a finished build, or calibration, which is then the `purpose`; that of a build is "".
-    topics: of the build that was finished last; () without topics.
+    topics: of the build that was finished last; () without topics. hardened: of that build, by domain, what
+    came of harder problems.
     """
 
     model: str
@@ -117,12 +119,14 @@ class Status:
     stages: tuple[StageStatus, ...]
     purpose: str = ""
     topics: tuple[TopicStatus, ...] = ()
+    hardened: dict[str, Hardened] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=self.running) if self.running else state
         parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
         parts += [topic.line() for topic in self.topics]
+        parts += [f"{domain:<14} {'harden':<12} {one.line()}" for domain, one in self.hardened.items()]
         said = {"model": self.model, "seed": self.seed, "state": state}
         if self.purpose == CALIBRATION:
             return [tr("calibration of {model}, seed {seed}, {state}", **said), *parts]
@@ -160,6 +164,7 @@ def status(folder: Path) -> Status:
             tuple(stages),
             purpose,
             tuple(_topics(run / SAMPLES)) if (run / SAMPLES).is_file() else (),
+            _hardened(run / SAMPLES) if (run / SAMPLES).is_file() else {},
         )
     except Torn:
         raise
@@ -177,6 +182,19 @@ def _topics(file: Path) -> Iterator[TopicStatus]:
     for domain, samples in read_record(file).items():
         for topic, counts in samples.get("topics", {}).items():
             yield TopicStatus(domain, topic, **counts)
+
+
+def _hardened(file: Path) -> dict[str, Hardened]:
+    found = ((domain, hardened_of(one.get("hardened", {}))) for domain, one in read_record(file).items())
+    return {domain: one for domain, one in found if one is not None}
+
+
+def tokens_of_rounds(found: Status) -> dict[str, int]:
+    """The tokens of all rounds that make problems harder, by domain."""
+    counts = Counter[str]()
+    for stage in found.stages:
+        counts[stage.domain] += stage.tokens if without_round(stage.label) != stage.label else 0
+    return dict(counts)
 
 
 def _stage(folder: Path, domain: str, label: str, wanted: int | None) -> StageStatus:

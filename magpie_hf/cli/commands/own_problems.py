@@ -146,7 +146,7 @@ def unsampled(options: argparse.Namespace) -> None:
     options.use_reference, options.rejected_solver, options.chosen = False, None, "best"
     options.objections, options.tir, options.known_set = False, None, []
     options.pass_model = options.pass_rate = options.rl_pass_rate = None
-    options.easy_share = 0.0
+    options.easy_share, options.harden, options.harden_model = 0.0, 0, None
 
 
 def with_defaults(options: argparse.Namespace) -> None:

@@ -73,6 +73,8 @@ def _print(found: Status, speed: Pace | None) -> None:
     if found.topics:
         names = (tr("domain"), tr("topic"), tr("samples"), tr("accepted"), tr("near-duplicates"), tr("share"))
         print_table(to, names, [*map(_topic, found.topics)], right=(2, 3, 4, 5))
+    for domain, one in found.hardened.items():
+        to.print(f"{domain}  {one.line()}")
     if speed:
         to.print(_said(speed))
 
