@@ -203,7 +203,7 @@ def dropped_in(out: Path) -> list[Row]:
 def test_harder_problems_take_the_place_of_easy_ones(cast: Cast, tmp_path: Path) -> None:
     out, lines = tmp_path / "out", list[str]()
     recipe = cast.recipe(tmp_path / "mine.jsonl", 20, rl_majority_share=0.5)
-    data = build(recipe, out, shard_rows=9, say=lines.append)
+    data = build(recipe, out, shard_rows=30, say=lines.append)
     rows, gone = rows_of(data), dropped_in(out)
     assert len(rows) == 20
     rounds = Counter(row["round"] for row in rows.values())
@@ -270,19 +270,25 @@ def test_harder_problems_take_the_place_of_easy_ones(cast: Cast, tmp_path: Path)
         assert f"| {found.asked:,} | {found.made:,} |" in text
         assert f"{found.tokens:,}" in text
     said = yaml.safe_load((out / "recipe.yaml").read_text())["difficulty"]
-    assert (said["harden"], said["harden_model"].partition("@")[0]) == (2, cast.hardener.model.name)
+    assert (said["harden"], said["harden_model"]) == (2, said["pass_model"])  # by their folder, which is one
 
-    # once more, in other shards: the same rows, and nothing is asked
     asked_then = len(cast.asked)
     again = build(recipe, out, shard_rows=31)
-    assert (rows_of(again), len(cast.asked)) == (rows, asked_then)
+    assert (rows_of(again), len(cast.asked)) == (rows, asked_then), "nothing is asked again"
+
+
+@pytest.mark.scale
+def test_harder_problems_do_not_depend_on_shards(cast: Cast, tmp_path: Path) -> None:
+    source = tmp_path / "mine.jsonl"
+    rows = rows_of(build(cast.recipe(source, 20), tmp_path / "out"))
     other = Cast.of(cast.solver.model)
-    fewer = build(
-        other.recipe(tmp_path / "mine.jsonl", 9), tmp_path / "other", shard_rows=4, shards_in_flight=2
-    )
-    assert list(rows_of(fewer).values()) == list(rows.values())[:9], "whatever the shards"
-    easier = build(other.recipe(tmp_path / "mine.jsonl", 9, rounds=1), tmp_path / "one", shard_rows=40)
+    fewer = build(other.recipe(source, 9), tmp_path / "other", shard_rows=4, shards_in_flight=2)
+    assert list(rows_of(fewer).values()) == list(rows.values())[:9]
+    more = build(other.recipe(source, 20), tmp_path / "other", shard_rows=17)
+    assert rows_of(more) == rows
+    easier = build(other.recipe(source, 9, rounds=1), tmp_path / "other", shard_rows=40)
     assert {row["round"] for row in rows_of(easier).values()} == {None, 1}
+    assert len({*other.asked}) == len({*cast.asked}), "a round more or less asks for nothing else"
 
 
 @dataclass(frozen=True)

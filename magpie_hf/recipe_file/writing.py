@@ -129,8 +129,8 @@ def text_of(said: Mapping[str, Any], not_checked: str = "", bad: int = 0) -> byt
 def beyond(recipe: Recipe) -> str | None:
     """What of a recipe no file can say, as it was made in Python; None where there is nothing."""
     scorer, model = recipe.scorer, recipe.generator.model
-    others = (recipe.tagger, recipe.checker, recipe.programmer, recipe.rejecter, recipe.pass_model)
-    others += (recipe.hardener,)
+    asked = (recipe.checker, recipe.programmer, recipe.rejecter, recipe.pass_model, recipe.hardener)
+    others = (recipe.tagger, *asked)
     chatting = [recipe.solver, *(engine for engine in others if engine is not None)]
     rating = [recipe.embedder] if recipe.embedder else []
     if isinstance(scorer, Judge):

@@ -138,9 +138,9 @@ def breadth(contents: Contents) -> Iterator[dict[str, Any]]:
         names = (tr("Domain"), tr("Problems"), tr("Mean distance to the nearest"), tr("Vendi score"))
         yield _table(tr("Coverage"), names, covered)
     harder = [
-        (domain, *(f"{count:,}" for count in (one.asked, one.made, one.accepted, one.tokens)))
+        (domain, *(f"{count:,}" for count in (made.asked, made.made, made.accepted, made.tokens)))
         for domain, samples in contents.samples.items()
-        if (one := hardened_of(samples.hardened)) is not None
+        if (made := hardened_of(samples.hardened)) is not None
     ]
     if harder:
         columns = (tr("Domain"), tr("Asked"), tr("Made"), tr("Accepted"), tr("Tokens"))

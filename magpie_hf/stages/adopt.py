@@ -65,11 +65,13 @@ class Adopt(Stage):
         return Features({**taken, **more, **ADOPTED})
 
     def run(self, batch: Batch) -> Batch:
-        rounds = batch.get("round") or [None] * len(batch["id"])
+        none = [None] * len(batch["id"])
+        rounds, dropped = batch.get("round") or none, batch.get("dropped") or none
+        columns = zip(batch["harder_problem"], rounds, dropped, strict=True)
         places = [
             at
-            for at, (harder, number) in enumerate(zip(batch["harder_problem"], rounds, strict=True))
-            if harder is not None and (number or 0) == self.round - 1
+            for at, (harder, number, gone) in enumerate(columns)
+            if harder is not None and (number or 0) == self.round - 1 and gone is None
         ]
         texts = [batch["harder_problem"][at] for at in places]
         tokenizer = chat_of(self.model).tokenizer
@@ -119,6 +121,9 @@ class ConfirmHarder(Stage):
     @property
     def adds(self) -> Features:
         return Features({"dropped": CLEAN["dropped"]})
+
+    def counted(self, batch: Batch, added: Batch) -> Batch:
+        return {"dropped": [reason for reason in added["dropped"] if reason == NOT_HARDER]}
 
     def run(self, batch: Batch) -> Batch:
         columns = (batch[name] for name in self.reads if name != "dropped")
