@@ -412,9 +412,8 @@ KILLED = """
 import os, random, signal, sys, threading
 from pathlib import Path
 sys.path[:0] = sys.argv[1:2]
-from magpie_hf.building.build import build
-from magpie_hf.models.model import resolve
-from test_harden_build import Cast, Hardener, Passing, Solver, Tagger
+from conftest import resolve
+from test_harden_build import Cast, build
 
 class Kills:
     left, lock = 0, threading.Lock()
