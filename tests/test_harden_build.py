@@ -321,7 +321,8 @@ def test_a_stage_runs_again_over_adopted_rows_alone(cast: Cast, tmp_path: Path) 
     assert stage.counted(batch, {"length": made["length"]}) == {"length": [2, None]}
     assert shard_summary({"tags": [{"num_tokens": 3, "reason": None}]})["tokens"] == 3
     step = Step(Length(), "clean", ("sft",), {"length": "characters of the problem"})
-    data = build(cast.recipe(tmp_path / "mine.jsonl", 8, rounds=1, steps=(step,)), tmp_path / "out")
+    recipe = cast.recipe(tmp_path / "mine.jsonl", 8, rounds=1, steps=(step,), objections=True)
+    data = build(recipe, tmp_path / "out", shard_rows=60)
     rows = data["algebra"]["train_sft"].to_list()
     assert {row["round"] for row in rows} == {None, 1}
     assert all(row["length"] == len(row["problem"]) for row in rows)

@@ -53,11 +53,11 @@ class Objections(Stage):
     reads: ClassVar[tuple[str, ...]] = (
         "problem",
         "seed",
-        "accepted_as",
         "candidates",
         "answer_kind",
         "majority_answer",
     )
+    reads_too: ClassVar[tuple[str, ...]] = ("accepted_as",)  # not there before the selection
 
     engine: Engine
     sampling: Sampling
@@ -94,12 +94,13 @@ class Objections(Stage):
         looks = {place: made[at * LOOKS : (at + 1) * LOOKS] for at, place in enumerate(asked)}
         against = {place: sum(map(_objects, found)) for place, found in looks.items()}
         rows = range(len(batch["seed"]))
+        accepted_as = batch.get("accepted_as") or [None] * len(rows)
         dropped = [against.get(place, 0) >= ENOUGH for place in rows]
         return {
             "objections": [against.get(place) for place in rows],
             "objection_responses": [looks.get(place) for place in rows],
             "accepted_as": [
-                None if gone else domain for gone, domain in zip(dropped, batch["accepted_as"], strict=True)
+                None if gone else domain for gone, domain in zip(dropped, accepted_as, strict=True)
             ],
             "dropped": [ILL_POSED if gone else None for gone in dropped],
         }
