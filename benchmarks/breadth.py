@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import results
@@ -20,6 +19,7 @@ import results
 from magpie_hf import DOMAINS, VLLM, resolve
 from magpie_hf.domains import Domain, Topic, with_topics
 from magpie_hf.engines.base import Engine
+from magpie_hf.problems.concepts import TOPICS
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.recipe_file.topics import read_topics
 from magpie_hf.review.precision import Share
@@ -28,7 +28,6 @@ from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.signature import Signature
 
-FILE = Path(__file__).with_name("topics.yaml")
 KEYS = ("statistics", "algebra", "geometry")
 PEOPLE = (
     "a student who prepares for an olympiad",
@@ -42,7 +41,7 @@ HALVES = 400  # of random halves, for the interval of the 3-grams
 
 def settings() -> dict[str, dict[str, Domain]]:
     """The domains of each setting: one text, 16 topics, and these with people who ask."""
-    topics = read_topics(str(FILE), DOMAINS)
+    topics = read_topics(str(TOPICS), DOMAINS)
     bounded = {
         key: replace(DOMAINS[key], instruction=replace(DOMAINS[key].instruction, max_tokens=MOST_TOKENS))
         for key in KEYS

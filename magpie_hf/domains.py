@@ -6,7 +6,6 @@ Not here: any model or prompt format.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from magpie_hf.models.generation import (
 )
 from magpie_hf.models.model import Model, json_of, longest
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.problems.concepts import without_code
 from magpie_hf.problems.system_texts import (
     ENGLISH,
     JAPANESE,
@@ -44,7 +44,6 @@ STEPS = ("response", "candidate")  # the samplings of a domain that are the solv
 REASONING = "reasoning model"  # where a bound of REASONING_TOKENS comes from
 COLD = 0.2  # the temperature at which a second answer is not always the first one's words
 MOST_ROWS = 10_000_000  # of a domain, in one build
-_CODE = re.compile(r"^\d\d(?:[A-Z](?:\d\d|xx)?|-\d\d|-XX)\s+(?=\S)")  # of MSC 2020, in front of its subject
 CANDIDATE = Sampling(temperature=0.8, top_p=0.95, max_tokens=MAX_RESPONSE_TOKENS)
 # min_p of the default sampling: at T 1.1-1.35 the bare tail is noise (usable samples of a small model: 4 %
 # without, 52 % with).
@@ -239,7 +238,7 @@ def _about(domain: Domain, text: SystemText, topic: Topic) -> SystemText:
             system = asked_by(system, topic.persona, language)
     name = (topic.japanese or topic.topic) if language == JAPANESE else topic.topic
     return SystemText(
-        about(system, _CODE.sub("", name, count=1), language),
+        about(system, without_code(name), language),
         text.weight * topic.weight,
         topic.topic,
         topic.persona,

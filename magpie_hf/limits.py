@@ -42,6 +42,7 @@ MOST_EXTENDED = 10  # doublings of the bound of an answer: 4,096 tokens become 4
 STEER = ("system", "user", "none")  # where a domain's text goes
 PASS_VOTES = 8  # answers from which a pass rate follows
 PASS_TOKENS = 4096  # of an answer of the model that measures pass rates, at most
+MOST_HARDENED = 2  # rounds in which harder problems are made of easy ones
 MIN_YIELD = 0.02  # a build gives up below this share of accepted samples
 
 
@@ -271,6 +272,39 @@ def _check_rates(
         raise BadInput(
             f"no share of {votes} answers is in --pass-rate and in --rl-pass-rate (all between 0 and 1 where"
             " it is not given); widen one of them, or give more --pass-votes"
+        )
+
+
+def check_rounds(rounds: int) -> None:
+    """rounds: in which harder problems are made of those above the band of pass rates."""
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= MOST_HARDENED:
+        raise BadInput(f"harden is {shortened(rounds)}; give 0 (never), 1 or 2 rounds")
+
+
+def check_harden(
+    rounds: int, is_named: bool, is_asked: bool, pass_rate: Sequence[float] | None, as_given: bool = False
+) -> None:
+    """Raises BadInput for rounds of harder problems that no band of pass rates asks for.
+
+    rounds: as in `check_rounds`. is_named: whether a model is named that makes them. is_asked, as_given: as
+    in `check_passes`.
+    """
+    check_rounds(rounds)
+    if is_named and not rounds:
+        raise BadInput("--harden-model is given, and no problem is made harder; give --harden 1, too")
+    if not rounds:
+        return
+    if as_given:
+        raise BadInput(
+            "--problems-as-given keeps every problem, and --harden puts others in their place; leave out one"
+            " of them"
+        )
+    if not is_asked:
+        raise BadInput("--harden is given, and no model measures pass rates; give --pass-model, too")
+    if pass_rate is None or pass_rate[1] >= 1:
+        raise BadInput(
+            "--harden is for problems above a band of pass rates, and none lies above this one; give"
+            " --pass-rate with an upper bound below 1, as in 0.1:0.8"
         )
 
 

@@ -19,6 +19,7 @@ from magpie_hf.limits import (
     check_auto_extend,
     check_band,
     check_chosen,
+    check_harden,
     check_k,
     check_near,
     check_pairs_checked,
@@ -32,6 +33,7 @@ from magpie_hf.limits import (
 from magpie_hf.models.chat import SOLVING_INSTRUCTION, chat_of
 from magpie_hf.models.data_licence import check_source
 from magpie_hf.problems.benchmarks.names import Benchmark, NotChecked
+from magpie_hf.problems.concepts import concepts_of
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.problems.own.loading import Problem, load
@@ -42,9 +44,11 @@ from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.own import check_scorer
 from magpie_hf.selection.domain_keys import check_domains
 from magpie_hf.selection.places import Passes, Places, check_places, passes_of, with_engine
+from magpie_hf.selection.rounds import rounds_of
 from magpie_hf.selection.screen import Screen
 from magpie_hf.selection.selection import Acceptance
 from magpie_hf.stage import Stage, fingerprint, use_of
+from magpie_hf.stages.adopt import Adopt
 from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.cut import Cut
 from magpie_hf.stages.decontaminate import Decontaminate
@@ -55,6 +59,7 @@ from magpie_hf.stages.exports.candidates import ExportCandidates
 from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.stages.exports.texts import ExportText
 from magpie_hf.stages.exports.tir import ExportTIR
+from magpie_hf.stages.harden import HARDEN, Harden
 from magpie_hf.stages.instruct import Instruct
 from magpie_hf.stages.opinions import CHECKER, OBJECTIONS, PROGRAM, Confirm, opinion_stages
 from magpie_hf.stages.pair import Pair, PairByReference
@@ -105,7 +110,8 @@ class Recipe:
     answers each problem that has a label `pass_votes` times, which gives its pass rate;
     `acceptance.pass_rate` bounds that. rl_pass_rate: the least and the greatest pass rate of an RL problem;
     None takes all between 0 and 1, without both. easy_share: the share of the problems above that which
-    become RL problems all the same.
+    become RL problems all the same. harden: in how many rounds harder problems are made of those above
+    `acceptance.pass_rate`, in their place; 0 for none. hardener: makes them; None for the solver.
 
     Raises BadInput for k below 2 (no pair is possible), for a count below 1, for no domain, and for a domain
     or a benchmark that is named twice.
@@ -147,6 +153,8 @@ class Recipe:
     pass_votes: int = field(default=PASS_VOTES, metadata={"later": True})
     rl_pass_rate: tuple[float, float] | None = field(default=None, metadata={"later": True})
     easy_share: float = field(default=0.0, metadata={"later": True})
+    harden: int = field(default=0, metadata={"later": True})
+    hardener: Engine | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -177,6 +185,9 @@ class Recipe:
             self.easy_share,
             self.rl_majority_share is not None,
             self.problems is not None and self.problems.as_given,
+        )
+        check_harden(
+            self.harden, self.hardener is not None, self.pass_model is not None, self.acceptance.pass_rate
         )
         if self.rejecter is not None and self.rejecter.model == self.solver.model:
             raise BadInput(
@@ -237,7 +248,7 @@ class Recipe:
     @property
     def engines(self) -> list[Engine]:
         """The engines of all roles; an engine of several roles occurs several times."""
-        others = (self.checker, self.programmer, self.rejecter, self.pass_model)
+        others = (self.checker, self.programmer, self.rejecter, self.pass_model, self.hardens)
         parts = (self.generator, self.solver, self.tagger, self.embedder, *others, self.scorer.engine)
         return [engine for engine in parts if engine is not None]
 
@@ -257,7 +268,12 @@ class Recipe:
     @property
     def more_columns(self) -> tuple[str, ...]:
         """Which columns of `schema.OPINIONS` the published rows have."""
-        return (*self.opinions, *([KNOWN] if self.known else []))
+        return (*self.opinions, *([KNOWN] if self.known else []), *([HARDEN] if self.harden else []))
+
+    @property
+    def hardens(self) -> Engine | None:
+        """Makes harder problems of easy ones; None where nobody does."""
+        return (self.hardener or self.solver) if self.harden else None
 
     @property
     def looker(self) -> Engine | None:
@@ -303,7 +319,20 @@ class Recipe:
         if self.selects_by_answers:
             answered = self._answered(domain)
             places += [("", None, [[self._screen(answered)]]), *answered]
+        if self.hardens is not None and self.acceptance.pass_rate is not None:
+            harden = self._harden(domain, self.hardens, self.acceptance.pass_rate[1])
+            adopt = Adopt(self.solver.model, 1, self.reads_closely, bool(self.reference))
+            cleaned: Places = [("clean", None, []), *places[2:]]
+            band = self.acceptance.pass_rate
+            places += rounds_of(self.harden, harden, adopt, band, cleaned, self.steps)
         return passes_of(places, self.steps)
+
+    def _harden(self, domain: Domain, engine: Engine, above: float) -> Harden:
+        _, warm = opinion_sampling(domain, engine.model)
+        models = tuple(dict.fromkeys((self.generator.model, self.solver.model, engine.model)))
+        clean = Clean(models, self.languages)
+        concepts = concepts_of(domain.key, (text.topic for text in domain.texts))
+        return Harden(engine, warm, concepts, above, clean)
 
     def _screen(self, answered: Places) -> Screen:
         """The rules that need no answers; those of one's own may read what the places of answers make."""
@@ -495,6 +524,7 @@ class Recipe:
         first = MOST_ROWS * (1 + self.domains.index(source)) if moved else 0
         shown: dict[str, Any] = {"moved": moved, "reference": self.reference, "opinions": self.more_columns}
         shown["topics"] = self.has_topics
+        harder = self._provenance_of_harder(source)
         chosen = {**shown, "sft": self.sft, "keep_minority": self.keep_minority}
         chosen["delta"] = self.rejecter is not None
         exports: list[Export] = []
@@ -502,20 +532,28 @@ class Recipe:
             where = domain.key, self.held_out, side
             for text in TEXT_SPLITS:
                 own = own_columns(self.steps, TEXT_SPLITS, text)
-                exports.append(ExportText(*where, text, generation, own=own, **chosen))
+                exports.append(ExportText(*where, text, generation, own=own, harder=harder, **chosen))
             if (share := self.rl_majority_share) is not None:
                 own = own_columns(self.steps, ["rl"], "rl")
                 rl = {**shown, "pass_rate": self.rl_pass_rate, "easy_share": self.easy_share}
                 exports.append(ExportRL(*where, share, self.instruction, first=first, own=own, **rl))
             if self.tir:
-                exports.append(ExportTIR(*where, generation, **shown))
+                exports.append(ExportTIR(*where, generation, harder=harder, **shown))
             own = own_columns(self.steps, [CANDIDATES_CONFIG], CANDIDATES_CONFIG)
             exports.append(ExportCandidates(*where, own=own, **chosen))
         return exports
 
+    def _provenance_of_harder(self, domain: Domain) -> tuple[tuple[str, Any], ...]:
+        """What of `provenance` is otherwise in rows whose problem was made harder; () where none is."""
+        if (engine := self.hardens) is None:
+            return ()
+        _, warm = opinion_sampling(domain, engine.model)
+        made = {"problem_model": engine.model.name, "problem_revision": engine.model.revision}
+        return tuple({**made, "problem_temperature": warm.temperature}.items())
+
     def check(self) -> None:
         """Raises BadInput where a device cannot run a model, or a chat template does not fit its role."""
-        chatting = (self.generator, self.solver, self.scorer.engine, self.tagger)
+        chatting = (self.generator, self.solver, self.scorer.engine, self.tagger, self.hardens)
         others = (self.checker, self.programmer, self.rejecter, self.pass_model)
         for engine in dict.fromkeys((*chatting, *others)):
             if engine is not None:

@@ -215,6 +215,16 @@ HARDER: dict[str, Any] = {
     "harder_response": RESPONSE,
 }
 
+# Of a row whose problem was replaced by a harder one; null of all others.
+# PARENT: the text of the problem before; published as "parent", a name that shards of the run have taken.
+# round: in which round. pass_rate_before: the pass rate of the problem before.
+PARENT = "parent_problem"
+ADOPTED: dict[str, Any] = {
+    PARENT: Value("string"),
+    "round": Value("int32"),
+    "pass_rate_before": Value("float64"),
+}
+
 # What a model wrote when it was asked for programs; null where it was not asked.
 PROGRAM_TEXT: dict[str, Any] = {"program_texts": [RESPONSE]}
 
@@ -429,6 +439,7 @@ OPINIONS: dict[str, dict[str, Any]] = {
     "objections": {"objections": OBJECTIONS["objections"]},
     "known": KNOWN,
     "pass_rate": {name: PASSES[name] for name in ("pass_rate", "pass_votes")},
+    "harden": {"parent" if name == PARENT else name: kind for name, kind in ADOPTED.items()},
 }
 # The same where a smaller model's answers are rejected ones.
 WITH_DELTA: dict[str, dict[str, Any]] = {

@@ -61,6 +61,13 @@ class Stage(ABC):
         """Results in finished rows of a stage with the same reuse key, as (request key, journal value)."""
         return iter(())
 
+    def counted(self, batch: Batch, added: Batch) -> Batch:
+        """What `status` counts of the added columns: tokens and reasons of rows that the stage made itself.
+
+        batch: what it was called with.
+        """
+        return added
+
     @abstractmethod
     def run(self, batch: Batch) -> Batch:
         """The added columns of a batch without dropped rows."""

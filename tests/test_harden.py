@@ -6,6 +6,7 @@ Not here: what only a reader sees of such a problem (test_tag.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,22 +166,26 @@ def test_one_call_makes_a_harder_problem(tmp_path: Path) -> None:
         text = next(answer for problem, answer in answers.items() if problem in asked[-1])
         return Completion(text, "length" if text.endswith("…") else "stop", len(prompt), 9)
 
-    stage = Harden(FakeEngine(model, writing), Sampling(max_tokens=64), ("recursion", "inclusion-exclusion"))
-    problems = [*answers, "Find nothing."]
-    rows = stage(
-        {
-            "problem": problems,
-            "seed": list(range(5)),
-            "majority_answer": ["10/32", "5", "7", "9", None],
-            "pass_rate": [0.875, None, None, None, 1.0],
-        }
-    )
-    assert rows["harder_problem"] == [HARDER, None, None, None, None]
-    assert rows["harder_reason"] == [None, NO_PROBLEM, SAME_PROBLEM, "length", None]
+    concepts = ("recursion", "inclusion-exclusion")
+    stage = Harden(FakeEngine(model, writing), Sampling(max_tokens=64), concepts, above=0.8)
+    batch = {
+        "problem": [*answers, "Find nothing.", "Find something.", "Find little."],
+        "seed": list(range(7)),
+        "majority_answer": ["10/32", "5", "7", "9", None, "6", "8"],
+        "pass_rate": [0.875, 1.0, 1.0, 1.0, 1.0, 0.8, None],
+    }
+    rows = stage(batch)
+    assert rows["harder_problem"] == [HARDER, *[None] * 6]
+    assert rows["harder_reason"] == [None, NO_PROBLEM, SAME_PROBLEM, "length", *[None] * 3]
     assert rows["harder_rationale"][0] == "Neighbours make it harder."
-    assert len(asked) == 4, "a problem without an agreed answer is left alone"
+    assert len(asked) == 4, "those without an agreed answer, in the band or without a rate are left alone"
+    counted = stage.counted(batch, {name: rows[name] for name in stage.adds})["harder_response"]
+    assert [one["reason"] for one in counted] == [None, NO_PROBLEM, SAME_PROBLEM, "length"]
+    second = replace(stage, round=2)
+    more = second({**rows, "round": [1, *[None] * 6]})
+    assert len(asked) == 5, "the second round asks for those of the first"
+    assert more["harder_reason"][1:] == rows["harder_reason"][1:]
     assert all(said in asked[0] for said in (PARENT, "10/32", "88%", rows["harder_concept"][0]))
-    assert "share of right answers" not in asked[1]
     assert {stage.concept(seed) for seed in range(20)} == {"recursion", "inclusion-exclusion"}
     alone = stage({name: values[1:2] for name, values in rows.items() if not name.startswith("harder")})
     assert alone["harder_concept"] == rows["harder_concept"][1:2], "however rows are cut"

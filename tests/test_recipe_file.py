@@ -64,6 +64,7 @@ def test_every_option_of_build_has_one_place_and_every_place_an_option() -> None
 
 # Values that an option can have where others of its type cannot.
 MODELS = ("model", "solver", "judge", "embedder", "checker", "program", "rejected_solver", "pass_model")
+MODELS += ("harden_model",)
 FITTING: Mapping[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(MODELS, st.sampled_from(["6", "a/b", f"a/b@{PINNED}"])),
     "tagger": st.sampled_from(["none", "2", "owner/1e3"]),
@@ -79,6 +80,7 @@ FITTING: Mapping[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("near", "scale", "top_p", "instruction_top_p", "candidate_top_p"), st.floats(0.01, 1)),
     "max_length_ratio": st.floats(1, 1e3),
     "pass_votes": st.integers(2, 256),
+    "harden": st.integers(0, 2),
     **dict.fromkeys(("pass_rate", "rl_pass_rate"), st.sampled_from(["0:0.5", "0.1:0.8", "1:1"])),
     **dict.fromkeys(("max_tokens", "instruction_max_tokens"), st.integers(1, 10**6)),
 }

@@ -39,11 +39,12 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import beyond
 from magpie_hf.review.marks import REVIEWED
 from magpie_hf.run.local import Local, Report
-from magpie_hf.run.outline import planned, recorded
+from magpie_hf.run.outline import keys, planned, recorded
 from magpie_hf.run.session import no_progress_bars
-from magpie_hf.run.status import status
+from magpie_hf.run.status import status, tokens_of_rounds
 from magpie_hf.schema import DEFAULT_CONFIG
-from magpie_hf.stages.exports.dropped import ExportDropped
+from magpie_hf.selection.hardened import hardened
+from magpie_hf.stages.exports.dropped import export_dropped
 from magpie_hf.stages.objections import ILL_POSED
 from magpie_hf.store.records import RECORD
 from magpie_hf.store.rows import Published, Rows
@@ -90,7 +91,8 @@ def build(
         recipe = pipeline.recipe
         folder.keep_calibration(recipe, calibration)
         rows = pipeline.run()
-        built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
+        spent = tokens_of_rounds(status(folder.path)) if recipe.harden else {}
+        built = [_publish(recipe, local, domain, rows, spent) for domain in recipe.domains]
         data = published(built)
         numbers = tallies(data, {one.domain.key: one.samples for one in built})
         if not any(domain.key in with_rows(data) for domain in recipe.domains):
@@ -239,12 +241,22 @@ def _begun(
         yield pipeline
 
 
-def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[Rows]]) -> Built:
-    """The published rows of one domain: from its own samples and from those that were moved to it."""
+def _publish(
+    recipe: Recipe,
+    local: Local,
+    domain: Domain,
+    rows: dict[str, list[Rows]],
+    spent: Mapping[str, int],
+) -> Built:
+    """The published rows of one domain: from its own samples and from those that were moved to it.
+
+    spent: by domain, the tokens of the rounds that made problems harder.
+    """
     sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
     parts: dict[str, dict[str, list[Published]]] = {}
     for source in (one for one in recipe.sources(domain) if one.key in sources):
-        local.remove_journals(rows[source.key])
+        halves = keys(recipe, source, local.folder).values()
+        local.remove_journals(rows[source.key], {key for half in halves for key in half.values()})
         for export in recipe.exports(domain, source):
             made = local.publish(rows[source.key], export)
             parts.setdefault(export.config, {}).setdefault(export.split, []).append(made)
@@ -252,9 +264,11 @@ def _publish(recipe: Recipe, local: Local, domain: Domain, rows: dict[str, list[
         config: {split: Published.joined(pieces) for split, pieces in splits.items()}
         for config, splits in parts.items()
     }
-    dropped = local.publish(rows[domain.key], ExportDropped(domain.key)) if rows[domain.key] else None
+    dropped = local.publish(mine, export_dropped(mine[0])) if (mine := rows[domain.key]) else None
+    harder = hardened(rows[domain.key], spent.get(domain.key, 0))
     counted = replace(
         samples_of(domain.key, sources),
+        hardened={} if harder is None else harder.plain(),
         topics=by_topic(domain.key, sources),
         coverage=coverage(domain.key, sources) if recipe.embedder else {},
     )

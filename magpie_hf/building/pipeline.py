@@ -33,7 +33,7 @@ from magpie_hf.selection.nearest import Nearest, NearestBenchmark, NearestKnown
 from magpie_hf.selection.places import Steps, by_engine
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stages.embed import Embed, EmbedBenchmarks, EmbedKnown
-from magpie_hf.stages.exports.dropped import ExportDropped
+from magpie_hf.stages.exports.dropped import export_dropped
 from magpie_hf.stages.respond import Respond
 from magpie_hf.stages.tool_trial import ToolTrial, check_tools, tool_trial_rows
 from magpie_hf.stages.trial import MOST_TOKENS, Trial, finding, trial_rows
@@ -231,7 +231,7 @@ class Pipeline:
         for key, pieces in self.selection_log.pieces.items():
             if pieces:
                 parts = sorted(pieces, key=lambda part: part.start)
-                self.folder.keep_dropped(key, self.local.publish(parts, ExportDropped(key)))
+                self.folder.keep_dropped(key, self.local.publish(parts, export_dropped(parts[0])))
 
     def _trial(self, engine: Engine | None, *passes: Mapping[str, Steps]) -> list[Task]:
         """The tasks that say how the solver thinks, and whether it answers with programs where it is to.

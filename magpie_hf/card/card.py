@@ -54,9 +54,9 @@ def version(folder: Path) -> str:
 VERSION = version(FOLDER)  # a build's card is written anew when it changes
 NAMES = (  # the variables of a template
     "calibration", "checker", "data", "domains", "embedder", "examples", "provenance", "generator",
-    "languages", "licence", "memorised", "metadata", "models", "own", "passer", "plots", "problems",
-    "programmer", "reader", "rejecter", "repo", "reviewed", "scorer", "shown_splits", "solver", "tables",
-    "tagger", "thinking", "title", "unfinished", "uses", "words", "words_place",
+    "hardener", "languages", "licence", "memorised", "metadata", "models", "own", "passer", "plots",
+    "problems", "programmer", "reader", "rejecter", "repo", "reviewed", "scorer", "shown_splits", "solver",
+    "tables", "tagger", "thinking", "title", "unfinished", "uses", "words", "words_place",
 )  # fmt: skip
 MOST_OF_PROBLEM, MOST_OF_ANSWER, MOST_OF_FINAL = 1500, 3000, 200  # characters of an example
 
@@ -204,12 +204,12 @@ def _variables(
     to state it, or none; calibration: the numbers of `calibration.record.Summary.to_card`, or none;
     memorised: how many problems are known ones up to their numbers, their share as a percentage and the least
     cosine, or none without known sets; models: of the provenance, with licences; generator, solver, tagger,
-    embedder, reader, checker, programmer, rejecter, passer: the model of each step, or none; scorer: its
-    title, and what it reads; data: splits by configuration; shown_splits: (configuration, split) of one
-    configuration of each kind; uses: for "sft", "prefs", "rl" and "tir" a configuration and its splits to
-    train and to test with, or none; thinking: whether a text holds thinking; tables: each as Markdown, by
-    name; examples: one quoted row of each domain; words: the words of the tables, and the plots' alternative
-    texts.
+    embedder, reader, checker, programmer, rejecter, passer, hardener: the model of each step, or none;
+    scorer: its title, and what it reads; data: splits by configuration; shown_splits: (configuration, split)
+    of one configuration of each kind; uses: for "sft", "prefs", "rl" and "tir" a configuration and its
+    splits to train and to test with, or none; thinking: whether a text holds thinking; tables: each as
+    Markdown, by name; examples: one quoted row of each domain; words: the words of the tables, and the plots'
+    alternative texts.
 
     Filters besides jinja2's own: escape, code, fence, bibtex and link (see `markdown`), n (a number with
     commas).
@@ -251,6 +251,7 @@ def _variables(
         "programmer": by_step.get("programs"),
         "rejecter": by_step.get("rejected"),
         "passer": by_step.get("passes"),
+        "hardener": by_step.get("harder"),
         "reader": by_step.get("comparisons"),
         "scorer": {
             **provenance["scorer"],

@@ -204,6 +204,7 @@ def models_of(recipe: Recipe) -> list[dict[str, Any]]:
         "rejected": recipe.rejecter,
         "looks": recipe.looker,
         "passes": recipe.pass_model,
+        "harder": recipe.hardens,
         "scores": recipe.scorer.engine,
     }
     steps: dict[Model, list[str]] = {}
@@ -249,6 +250,7 @@ def _passes(recipe: Recipe) -> dict[str, Any]:
         "band": recipe.acceptance.pass_rate,
         "rl_band": recipe.rl_pass_rate,
         "easy_share": recipe.easy_share,
+        **({"harden": recipe.harden} if recipe.harden else {}),
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from magpie_hf.card.passes import Passes
 from magpie_hf.domains import Domain
 from magpie_hf.schema import CANDIDATES_CONFIG, OPINIONS, SIDES, TEXT_SPLITS, WITH_REFERENCE
+from magpie_hf.selection.hardened import Hardened, hardened_of
 from magpie_hf.stages.delta import DELTA
 from magpie_hf.stages.published_answers import CHECKED
 from magpie_hf.stages.take import WITHDRAWN
@@ -26,7 +27,7 @@ T = TypeVar("T", bound=Split)
 RowsOf = TypeVar("RowsOf")
 
 
-_LATER = ("topics", "coverage")  # numbers that not every build has
+_LATER = ("topics", "coverage", "hardened")  # numbers that not every build has
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Samples:
     dropped that repeat a benchmark, by benchmark. moved_away: accepted for another domain. moved_here:
     samples of other domains that were accepted for this one. tagged: those with a label of the tagger.
     on_domain: those of the tagged that the tagger put into this domain. topics: as `breadth.by_topic` counts.
-    coverage: as `breadth.coverage` measures.
+    coverage: as `breadth.coverage` measures. hardened: what came of harder problems, as `Hardened.plain`.
     """
 
     sampled: int
@@ -49,6 +50,7 @@ class Samples:
     on_domain: int
     topics: dict[str, dict[str, Any]] = field(default_factory=dict)
     coverage: dict[str, float] = field(default_factory=dict)
+    hardened: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """The numbers as plain values, without what the build has not."""
@@ -239,8 +241,13 @@ class Tally:
     pairs: Pairs
     passes: Passes | None = None
 
+    @property
+    def hardened(self) -> Hardened | None:
+        """What came of harder problems; None where none are made."""
+        return hardened_of(self.funnel.samples.hardened)
+
     def lines(self) -> list[str]:
-        parts = (self.funnel, self.answers, self.passes, self.pairs)
+        parts = (self.funnel, self.answers, self.passes, self.hardened, self.pairs)
         return [part.line() for part in parts if part is not None]
 
 

@@ -41,8 +41,8 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition
 
 NAMES = (
     "rows", "sides", "funnel", "reasons", "languages", "topics", "coverage", "labels", "benchmarks",
-    "memorised", "answers", "references", "known", "passes", "pairs", "delta", "steps", "licences",
-    "sampling", "own", "versions", "columns", "candidate_columns", "rl_columns", "tir_columns",
+    "memorised", "answers", "references", "known", "passes", "hardened", "pairs", "delta", "steps",
+    "licences", "sampling", "own", "versions", "columns", "candidate_columns", "rl_columns", "tir_columns",
 )  # fmt: skip
 
 
@@ -279,6 +279,23 @@ class _Tables:
             for key, one in found.items()
         ]
         return self._table("passes", rows) if rows else ""
+
+    @property
+    def hardened(self) -> str:
+        """What came of harder problems; "" where none are made."""
+        rows = [
+            [
+                *(code(key), _n(one.asked), _n(one.made), self._counted(one.reasons), _n(one.accepted)),
+                *(self._counted(one.dropped), _n(one.tokens)),
+                NONE if one.tokens_each is None else _n(round(one.tokens_each)),
+            ]
+            for key, one in ((key, one.hardened) for key, one in self.numbers.items())
+            if one is not None
+        ]
+        return self._table("hardened", rows) if rows else ""
+
+    def _counted(self, reasons: Mapping[str, int]) -> str:
+        return ", ".join(f"{_n(count)} {code(reason)}" for reason, count in reasons.items()) or NONE
 
     @property
     def _has_references(self) -> bool:

@@ -19,8 +19,10 @@ from magpie_hf.card.stats import Samples, samples_of
 from magpie_hf.errors import BadInput
 from magpie_hf.run.local import DIGESTS, finished
 from magpie_hf.run.selection_log import filtered_pieces
+from magpie_hf.run.status import status, tokens_of_rounds
+from magpie_hf.selection.hardened import hardened
 from magpie_hf.stages.exports.base import Export
-from magpie_hf.stages.exports.dropped import ExportDropped
+from magpie_hf.stages.exports.dropped import export_dropped
 from magpie_hf.stages.exports.spec import export_of
 from magpie_hf.store.own_rows import first_rows
 from magpie_hf.store.records import RECORD, read_record
@@ -55,12 +57,18 @@ def finished_part(run: Path, scratch: Path) -> Part:
             for domain, one in pipeline.items()
         }
         rows = {domain: _rows(run, log, record["seed"], domain, one) for domain, one in pipeline.items()}
+        spent = tokens_of_rounds(status(run.parent))
     splits: dict[str, dict[str, list[Path]]] = {}
     features = {}
     samples = {}
     for domain, sources in exports.items():
         used = {source: rows[source] for source in sources if rows[source]}
-        samples[domain] = replace(samples_of(domain, used), topics=by_topic(domain, used))
+        harder = hardened(used.get(domain, ()), spent.get(domain, 0))
+        samples[domain] = replace(
+            samples_of(domain, used),
+            topics=by_topic(domain, used),
+            hardened={} if harder is None else harder.plain(),
+        )
         for source, pieces in used.items():
             for export in sources[source]:
                 features[export.config] = export.features
@@ -115,7 +123,7 @@ def _reading(run: Path) -> Iterator[None]:
 
 
 def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Published]:
-    exports = {domain: ExportDropped(domain) for domain, pieces in rows.items() if pieces}
+    exports = {domain: export_dropped(pieces[0]) for domain, pieces in rows.items() if pieces}
     files = {
         domain: tuple(
             _write(export, piece, scratch / f"{domain}-{export.label}-{piece.start}.arrow")

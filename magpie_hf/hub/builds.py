@@ -129,8 +129,17 @@ def _texts(versions: Mapping[str, Any]) -> list[Any]:
 def _numbers(samples: Samples) -> list[Any]:
     counts = asdict(samples)
     del counts["coverage"]  # shares, and no counts
+    hardened = counts.pop("hardened")
+    for reasons in ("reasons", "dropped"):
+        hardened |= {f"{reasons} {reason}": count for reason, count in hardened.pop(reasons, {}).items()}
     topics = [count for one in counts.pop("topics").values() for count in one.values()]
-    return [*topics, *counts.pop("dropped").values(), *counts.pop("contaminated").values(), *counts.values()]
+    return [
+        *topics,
+        *hardened.values(),
+        *counts.pop("dropped").values(),
+        *counts.pop("contaminated").values(),
+        *counts.values(),
+    ]
 
 
 def card_in(manifest: bytes) -> str | None:

@@ -24,6 +24,7 @@ ROLES = (
     "program",
     "rejected",
     "pass",
+    "hardener",
 )  # those that read a chat template
 # Names for whether to think, or how much, and the values that say not to.
 _THINKING = (

@@ -20,6 +20,7 @@ ROW_BYTES = 1_900  # of a row of the run beside its texts: signature, digests, t
 # How often the run holds the texts of answers: raw, split into thinking and answer, and as published rows.
 COPIES = 3.9
 OTHERS = 2  # and those of answers with tools and of other models: raw, and as they were read
+AGAIN = 1.6  # the same for each round of harder problems, which keeps those of all rows beside the new ones
 PACKED = 0.5  # size of what is published, by that of the texts of all answers
 LEGACY = 2.2  # how often the original's JSON files hold the candidates' texts
 
@@ -62,9 +63,10 @@ def disk_of(outline: Outline, estimates: Estimates, out: Path, models: Sequence[
     published = sum(one.train.mid + one.test.mid for one in rows) * mean["candidates"] / problems
     answers = problems * (candidates + mean.get("solutions", published))
     problem = mean.get("instruct", PROBLEM.median * BYTES)
+    copies = COPIES + AGAIN * outline.harden
     asked = [stage for stage in OPINIONS if stage in mean]
     others = problems * sum(estimates.each[stage] * mean[stage] for stage in asked)
-    run = samples * (2 * problem + ROW_BYTES) + COPIES * answers + OTHERS * others + problems * ROW_BYTES
+    run = samples * (2 * problem + ROW_BYTES) + copies * answers + OTHERS * others + problems * ROW_BYTES
     legacy = problems * (2 * mean.get("solutions", mean["candidates"]) + LEGACY * candidates)
     missing = sum(one.weights * 1e9 for one in models if one.weights is not None and not _is_here(one.source))
     return Disk(run, PACKED * answers, legacy, missing, _free(out), _free(_cache()))

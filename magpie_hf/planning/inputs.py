@@ -93,6 +93,7 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         pass_votes=options.pass_votes,
         band=band_of(options.pass_rate),
         known=bool(options.known_set),
+        harden=options.harden,
         own=tuple(step.name for step in options.blocks.get("steps", ()) if step.engine is not None),
     )
 
@@ -191,6 +192,7 @@ def said_of(options: argparse.Namespace, outline: Outline) -> dict[str, Any]:
         "steer": options.steer,
         "settings": numbers,
         "server_kind": kind,
+        "harden": [options.harden, options.pass_rate] if options.harden else None,
         "revisions": {name: one for name, one in outline.revisions.items() if one != options.revision},
         "domains": {key: repr(domain) for key, domain in options.blocks.get("domains", {}).items()},
         "texts": {

@@ -34,6 +34,7 @@ from magpie_hf.planning.speeds import Speed, replay
 from magpie_hf.planning.workload import BLOCK, TAIL, Request, share_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.status import status
+from magpie_hf.selection.hardened import without_round
 from magpie_hf.stages.clean import Clean
 from magpie_hf.store.shards import write_json
 
@@ -70,7 +71,7 @@ class RequestLog:
     def started(self, engine: str, at: float, requests: int) -> None:
         """Note the stage, which the journal of the calling thread tells; bursts have no journal."""
         if (file := current().file) is not None:
-            self._stages[engine, at] = file.parent.name.rpartition("-")[0]
+            self._stages[engine, at] = without_round(file.parent.name.rpartition("-")[0])
 
     def ended(
         self,
@@ -162,7 +163,7 @@ def _engines(outline: Outline, recipe: Recipe) -> dict[str, Engine]:
     found = {outline.sources["model"]: recipe.generator, outline.sources["solver"]: recipe.solver}
     labelling = {"tagger": recipe.tagger, "embedder": recipe.embedder}
     others = {"checker": recipe.checker, "program": recipe.programmer, "rejected": recipe.rejecter}
-    others["pass"] = recipe.pass_model
+    others |= {"pass": recipe.pass_model, "hardener": recipe.hardener}
     for role, engine in {**labelling, **others}.items():
         if engine is not None:
             found[outline.sources[role]] = engine
@@ -328,6 +329,7 @@ _EXAMPLES: dict[str, Callable[[Sequence[Asked]], tuple[Request, ...]]] = {
     "second_opinion": _answers,
     "write_programs": _candidates,
     "pass_rate": _candidates,
+    "harden": _questions,
     "delta": _answers,
     "score": _questions,
 }

@@ -18,6 +18,7 @@ from magpie_hf.planning.outline import SAMPLING
 from magpie_hf.progress.events import Event, Planned
 from magpie_hf.run.pace import Load
 from magpie_hf.run.status import Status, status
+from magpie_hf.selection.hardened import without_round
 
 LOG = logging.getLogger("magpie_hf")
 FORMAT = 1  # of run/plan.json; goes up when the file means something else
@@ -194,7 +195,7 @@ def _numbers(plan: Mapping[str, Any], seconds: float, state: Status) -> list[Com
             numbers.append(Compared(f"problems {quota.domain}", "rows", row["problems"], quota.accepted))
             numbers.append(Compared(f"samples {quota.domain}", "rows", row["samples"][1], quota.filtered))
     for stage in plan["stages"]:
-        tokens = sum(one.tokens for one in state.stages if one.label == stage["stage"])
+        tokens = sum(one.tokens for one in state.stages if without_round(one.label) == stage["stage"])
         if tokens:
             numbers.append(Compared(f"tokens {stage['stage']}", "tokens", stage["tokens"][1], tokens))
     if plan["seconds"]["left"] is not None:

@@ -18,7 +18,7 @@ from magpie_hf.models.switches import thinks
 SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask a model
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
 # Stages that ask other models about the answers, or for others.
-OPINIONS = ("tool_answers", "objections", "second_opinion", "write_programs", "pass_rate", "delta")
+OPINIONS = ("tool_answers", "objections", "second_opinion", "write_programs", "pass_rate", "harden", "delta")
 ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
 LOOKS = 3  # at a doubtful problem
@@ -75,8 +75,8 @@ class Outline:
     """A build as far as a plan needs it: which stages ask which model, and how often.
 
     sources: the repository or folder of each role (model, solver, judge or scorer, tagger, embedder, checker,
-    program, rejected, pass); k: candidates a problem; whole: whether the scorer reads the thinking, too;
-    test_share: share of the test splits, from 0 to 1; rl: whether RL problems are exported; tir, sft,
+    program, rejected, pass, hardener); k: candidates a problem; whole: whether the scorer reads the thinking,
+    too; test_share: share of the test splits, from 0 to 1; rl: whether RL problems are exported; tir, sft,
     auto_extend, keep_minority: as in a Recipe; reasoning: whether the solver is a reasoning model; unread:
     why its files could not be read, "" where they were; context: tokens of the solver's own context, 0 where
     it is not known; chat: the settings of each role's chat template, as far as it is at hand; steer: as in a
@@ -84,7 +84,7 @@ class Outline:
     revision is given; given: whether the problems are given, and not sampled; objections, pass_votes: as in a
     Recipe; own: names of steps of one's own that ask a model; band: whether samples are answered before they
     are accepted, as a band bounds their pass rates, and which; known: whether problems are compared with sets
-    of known ones.
+    of known ones; harden: as in a Recipe, whose rounds count as more requests of the same stages.
     """
 
     domains: tuple[Domain, ...]
@@ -111,6 +111,7 @@ class Outline:
     pass_votes: int = 8
     band: tuple[float, float] | None = None
     known: bool = False
+    harden: int = 0
     own: tuple[str, ...] = ()
 
     @property
@@ -154,6 +155,11 @@ class Outline:
         return next(role for role in ("checker", "tagger", "solver") if role in self.sources)
 
     @property
+    def maker(self) -> str:
+        """The role that makes problems harder."""
+        return "hardener" if "hardener" in self.sources else "solver"
+
+    @property
     def stages(self) -> dict[str, str]:
         """The stages that ask a model, in the order of the pipeline, each with its model.
 
@@ -170,7 +176,10 @@ class Outline:
         if self.objections:
             roles["objections"] = self.looker
         roles |= {"second_opinion": "checker", "write_programs": "program"}
-        roles |= {"pass_rate": "pass", "delta": "rejected"}
+        roles |= {"pass_rate": "pass"}
+        if self.harden:
+            roles["harden"] = self.maker
+        roles |= {"delta": "rejected"}
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
@@ -184,6 +193,7 @@ class Outline:
             "second_opinion": MOST_OPINIONS,
             "write_programs": PROGRAMS,
             "pass_rate": self.pass_votes,
+            "harden": self.harden,
         }
         return each.get(stage, 1)
 

@@ -32,6 +32,7 @@ _BEFORE = {
     "second_opinion": ("candidates",),
     "write_programs": ("candidates",),
     "pass_rate": ("candidates",),
+    "harden": ("candidates",),
     "delta": ("candidates",),
     "score": ("candidates",),
 }
@@ -121,9 +122,11 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     record, banded_alike = read_record(file), _band_of(folder) == outline.band
     found: list[Kept] = []
     selected: dict[str, tuple[int, int]] = {}
+    labels: set[str] = set()
     for domain in outline.domains:
         pipeline = record.get("pipeline", {}).get(domain.key, {})
         keys = {**pipeline.get("samples", {}), **pipeline.get("answers", {})}
+        labels |= keys.keys()
         rows = {stage.label: stage for stage in state.stages if stage.domain == domain.key}
         quota = next(one for one in state.selection if one.domain == domain.key) if keys else None
         changes = _Changes()
@@ -133,7 +136,12 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
                 found.append(_kept(outline, domain, rows[stage], part, changes))
         if quota and banded_alike and not any(changes.anew.get(stage) for stage in SAMPLING):
             selected[domain.key] = quota.accepted, quota.filtered
-    return Reuse(tuple(found), tuple(stage for stage in ANSWERING if stage in outline.stages), selected)
+    # What was made harder, and in how many rounds, stands in the names of stages alone
+    rounds = sum(label.startswith("harden_round") for label in labels)
+    counted = [stage for stage in ANSWERING if stage != "harden" or rounds != outline.harden]
+    if rounds != outline.harden:
+        selected = {}
+    return Reuse(tuple(found), tuple(stage for stage in counted if stage in outline.stages), selected)
 
 
 @dataclass
@@ -231,7 +239,7 @@ def _differing(
             wanted[_TEXT] = list(map(astuple, domain.several)) or domain.system
             known[_TEXT] = texts or was["system"]
     others = {"objections": outline.looker, "second_opinion": "checker", "write_programs": "program"}
-    others |= {"pass_rate": "pass", "delta": "rejected"}
+    others |= {"pass_rate": "pass", "harden": outline.maker, "delta": "rejected"}
     role = {"instruct": "model", "tag": "tagger", "score": "judge", **others}.get(stage, "solver")
     given = [(name, value) for name, value in outline.chat.get(role, {}).items() if value is not None]
     for which, options in ((wanted, sorted(given)), (known, engine.get("chat_options", ()))):

@@ -30,6 +30,8 @@ CPU_AFTER = {
     "score": ("pair",),
 }
 
+_IN_ROUNDS = ("tag", "embed", *ANSWERS, "objections", "second_opinion", "write_programs", "pass_rate")
+
 
 @dataclass(frozen=True)
 class Work:
@@ -137,14 +139,17 @@ def _rounds(outline: Outline, phase: Phase) -> int:
     """How often the phase's model is loaded.
 
     Where several models take turns before the selection, that is once a round; most selections take three
-    rounds.
+    rounds. Each round of harder problems needs the models once more that label and answer.
     """
     before = set(SAMPLING)
     if outline.band:
         before |= {*ANSWERS, *OPINIONS} - {"tool_answers", "delta"}
     sampling = [one for one in outline.phases if before & set(one.stages)]
     small = all(domain.count <= 64 for domain in outline.domains)
-    return (2 if small else 3) if len(sampling) > 1 and phase in sampling else 1
+    once = (2 if small else 3) if len(sampling) > 1 and phase in sampling else 1
+    several = len({one.source for one in outline.phases if "score" not in one.stages}) > 1
+    rounds = outline.harden if several and set(phase.stages) & set(_IN_ROUNDS) else 0
+    return once * (1 + rounds)
 
 
 def _quota(phase: Phase, work: Work, key: str, count: int) -> Quota:

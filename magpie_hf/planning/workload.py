@@ -31,9 +31,13 @@ AROUND = {
     "tag": 1650,
     "solutions": 70,
     "programs": 120,
+    "harden": 220,
     "score": 140,
 }  # prompt tokens beside the texts
 INSIDE = 0.4  # share of the answered samples inside a band of pass rates
+ABOVE = 0.35  # the same above it
+MADE = 0.6  # harder problems of those asked for that stand in marks, and that rules and the tagger let pass
+HARDER_INSIDE, STILL_ABOVE = 0.35, 0.3  # of these, inside the band and much harder, and still above it
 MAJORITIES = 0.85  # share of the problems that have a majority, of which other models are asked
 UNANIMOUS = 0.4  # share of problems whose candidates all agree, where a smaller model is asked
 OPINIONS_EACH = 1.4  # answers of a checker to one of these, who agrees at once with four in five
@@ -166,10 +170,25 @@ def _banded(outline: Outline, each: dict[str, float], shares: Range) -> tuple[di
     """Requests an accepted problem of each stage, and the yield, where a band drops answered samples, too."""
     if not outline.band:
         return each, shares
-    return {
-        stage: count if stage in (*SAMPLING, "delta", "score") else count / INSIDE
+    calls, made, more = hardened_of(outline)
+    inside = INSIDE + more
+    found = {
+        stage: count if stage in (*SAMPLING, "delta", "score") else count * (1 + made) / inside
         for stage, count in each.items()
-    }, shares.times(INSIDE)
+    }
+    found |= {stage: each[stage] * (1 + shares.mid * made) for stage in ("tag", "embed") if stage in each}
+    return {**found, **({"harden": calls / inside} if "harden" in each else {})}, shares.times(inside)
+
+
+def hardened_of(outline: Outline) -> tuple[float, float, float]:
+    """Of one answered sample: calls for a harder problem, such problems, and those that are accepted."""
+    calls = made = accepted = 0.0
+    above = ABOVE
+    for _ in range(outline.harden):
+        calls, made = calls + above, made + above * MADE
+        accepted += above * MADE * HARDER_INSIDE
+        above *= MADE * STILL_ABOVE
+    return calls, made, accepted
 
 
 def row_words(outline: Outline, agreeing: Range, measured: bool, inside: float | None = None) -> list[str]:
@@ -196,6 +215,17 @@ def row_words(outline: Outline, agreeing: Range, measured: bool, inside: float |
         words.append(tr("{share:.0%} of the answered samples inside the band: measured", share=inside))
     elif outline.band:
         words.append(tr("{share:.0%} of the answered samples inside the band: assumed", share=INSIDE))
+    if outline.harden:
+        calls, made, accepted = hardened_of(outline)
+        words.append(
+            tr(
+                "harder problems: asked for of {calls:.0%} of the answered samples, made of {made:.0%},"
+                " accepted of {accepted:.0%}: assumed; what they go through is counted with its stages",
+                calls=calls,
+                made=made,
+                accepted=accepted,
+            )
+        )
     if "embed" in outline.stages:
         words.append(tr("comparisons with benchmarks' problems of near meaning: not counted"))
     if outline.known:
@@ -285,6 +315,7 @@ def _assumed_examples(outline: Outline, factor: float, thinks: bool) -> Examples
         ),
         "second_opinion": tuple(Request(solving, solving, length) for length in candidates),
         "pass_rate": tuple(Request(solving, BLOCK, min(length, PASS_TOKENS)) for length in candidates),
+        "harden": tuple(Request(AROUND["harden"] + mean, mean, length) for length in candidates),
         "delta": tuple(Request(solving, solving, length) for length in candidates),
         "write_programs": tuple(
             Request(AROUND["programs"] + mean, BLOCK, length)

@@ -21,6 +21,7 @@ from magpie_hf.limits import (
     check_pairs,
     check_pass_votes,
     check_rl,
+    check_rounds,
     check_sft,
     check_tir,
 )
@@ -82,6 +83,8 @@ CHECKS: Mapping[str, Callable[[Any], object]] = {
     "pass_rate": band_of,
     "rl_pass_rate": band_of,
     "easy_share": check_easy_share,
+    "harden": check_rounds,
+    "harden_model": repository_or_folder,
     "tagger": _tagger,
     "chat_option": lambda text: parse_chat_options([text]),
     "domains": lambda text: select(_parts(text)),

@@ -30,7 +30,7 @@ GROUPS: dict[str, str] = {
     ),
     "answers": "k sft keep_minority tir",
     "labels": "checker program objections",
-    "difficulty": "pass_model pass_votes pass_rate rl_pass_rate easy_share",
+    "difficulty": "pass_model pass_votes pass_rate rl_pass_rate easy_share harden harden_model",
     "pairs": (
         "min_majority_share min_score_gap min_correctness_score_gap max_length_ratio rl_majority_share"
         " checked=pairs_checked rejected_solver chosen"

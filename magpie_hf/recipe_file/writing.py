@@ -83,6 +83,8 @@ def said_of(recipe: Recipe) -> dict[str, Any] | None:
         "pass_rate": _band(recipe.acceptance.pass_rate),
         "rl_pass_rate": _band(recipe.rl_pass_rate),
         "easy_share": recipe.easy_share or None,
+        "harden": recipe.harden or None,
+        "harden_model": _name(recipe.hardener.model) if recipe.hardener else None,
         "test_share": recipe.held_out.share,
         "test_seed": recipe.held_out.seed,
     }
@@ -127,7 +129,8 @@ def text_of(said: Mapping[str, Any], not_checked: str = "", bad: int = 0) -> byt
 def beyond(recipe: Recipe) -> str | None:
     """What of a recipe no file can say, as it was made in Python; None where there is nothing."""
     scorer, model = recipe.scorer, recipe.generator.model
-    others = (recipe.tagger, recipe.checker, recipe.programmer, recipe.rejecter, recipe.pass_model)
+    asked = (recipe.checker, recipe.programmer, recipe.rejecter, recipe.pass_model, recipe.hardener)
+    others = (recipe.tagger, *asked)
     chatting = [recipe.solver, *(engine for engine in others if engine is not None)]
     rating = [recipe.embedder] if recipe.embedder else []
     if isinstance(scorer, Judge):
@@ -234,7 +237,7 @@ def _chat(recipe: Recipe) -> dict[str, Any]:
     """Values of chat templates' switches, each for its role."""
     engines = {"model": recipe.generator, "solver": recipe.solver, "tagger": recipe.tagger}
     engines |= {"checker": recipe.checker, "program": recipe.programmer, "rejected": recipe.rejecter}
-    engines["pass"] = recipe.pass_model
+    engines |= {"pass": recipe.pass_model, "hardener": recipe.hardener}
     if isinstance(recipe.scorer, Judge):
         engines["judge"] = recipe.scorer.engine
     return {

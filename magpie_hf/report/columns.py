@@ -25,7 +25,7 @@ DIGITS = 4  # of a number with a fraction
 _LEFT_OUT = frozenset(
     "id problem raw_instruction messages chosen rejected chosen_text rejected_text rejected_response response"
     " solution thinking answer majority_answer reference_answer checker_answer program_answer near_duplicate"
-    " contaminated_by nearest_known generation chosen_index rejected_index has_pair score_gap"
+    " contaminated_by nearest_known generation parent chosen_index rejected_index has_pair score_gap"
     " answer_rank".split()
 )
 # The last four are filters of the page itself, and no column but one of the user's own is named so.

@@ -21,22 +21,30 @@ CLEANED = ("problem", "language", "dropped")  # what the cleaning makes of a sam
 @dataclass(frozen=True)
 class Sampled:
     """The folders of the stages that one domain's samples went through; `tag` is None without a tagger, and
-    `embed` without a model of embeddings.
+    `embed` without a model of embeddings. `named`: the one that gave the samples of `embed` their ids.
     """
 
     instruct: Path
     clean: Path
     tag: Path | None
     embed: Path | None = None
+    named: Path | None = None
 
     @staticmethod
     def of(folder: Path, stages: Mapping[str, str]) -> Sampled:
-        """From the build's record: the folder of each stage, below the domain's."""
+        """From the build's record: the folder of each stage, below the domain's.
+
+        Embeddings and ids are those after the last round that made problems harder.
+        """
+        rounds = sum(label.startswith("adopt_round") for label in stages)
+        embed = f"embed_round{rounds}" if rounds else "embed"
+        first = folder / (stages["take"] if "take" in stages else stages["instruct"])
         return Sampled(
-            folder / (stages["take"] if "take" in stages else stages["instruct"]),
+            first,
             folder / stages["clean"],
             folder / stages["tag"] if "tag" in stages else None,
-            folder / stages["embed"] if "embed" in stages else None,
+            folder / stages[embed] if embed in stages else None,
+            folder / stages[f"adopt_round{rounds}"] if rounds else first,
         )
 
     def files(self) -> list[Path]:
@@ -69,7 +77,7 @@ class Sampled:
 
     def embeddings(self) -> Iterator[tuple[list[str], np.ndarray]]:
         """The ids and embeddings of the samples that have one, shard by shard. Raises as `rows` does."""
-        sampled = _Found(self.instruct, ("id",))
+        sampled = _Found(self.named, ("id",))
         for file in shards(self.embed) if self.embed is not None else ():
             vectors = _table(file)["embedding"].combine_chunks()
             there = vectors.is_valid().to_pylist()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from magpie_hf.dataset.unfinished import dropped_part
 from magpie_hf.report.samples import Sampled
 from magpie_hf.schema import DROPPED
+from magpie_hf.stages.adopt import sampled_id
 from magpie_hf.store.records import RUN
 from magpie_hf.store.splits import rows_of
 
@@ -37,7 +38,7 @@ def samples_so_far(
     waiting: Files = {}
     for domain, stages in sampled.items():
         known = list(rows_of(decided[domain], list(DROPPED))) if domain in decided else []
-        seen = {row["id"] for row in known} | set(done)
+        seen = {sampled_id(name) for name in (*(row["id"] for row in known), *done)}
         more = [row for row in stages.so_far(domain) if row["id"] not in seen]
         known += [row for row in more if row["reason"] is not None]
         _write(dropped, scratch, "dropped", domain, known)

@@ -22,6 +22,7 @@ from magpie_hf.report.source import Source
 from magpie_hf.report.speed import speed
 from magpie_hf.review.marks import REVIEWED
 from magpie_hf.review.precision import LEVELS, NO_VOTE, Z
+from magpie_hf.selection.hardened import hardened_of
 from magpie_hf.text.language import in_use, tr, translated
 
 _SAMPLING = ("temperature", "top_p", "min_p", "max_tokens", "repetition_penalty")
@@ -143,6 +144,14 @@ def breadth(contents: Contents) -> Iterator[dict[str, Any]]:
     if covered:
         names = (tr("Domain"), tr("Problems"), tr("Mean distance to the nearest"), tr("Vendi score"))
         yield _table(tr("Coverage"), names, covered)
+    harder = [
+        (domain, *(f"{count:,}" for count in (made.asked, made.made, made.accepted, made.tokens)))
+        for domain, samples in contents.samples.items()
+        if (made := hardened_of(samples.hardened)) is not None
+    ]
+    if harder:
+        columns = (tr("Domain"), tr("Asked"), tr("Made"), tr("Accepted"), tr("Tokens"))
+        yield _table(tr("Harder problems"), columns, harder)
 
 
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:

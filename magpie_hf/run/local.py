@@ -25,6 +25,7 @@ from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.shares import sharing
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, use_of
+from magpie_hf.stages.again import repeated
 from magpie_hf.stages.exports.base import Export
 from magpie_hf.stages.guard import Fault, guarded
 from magpie_hf.store.rows import Made, Published, Rows, digest, is_whole, open_table, seal
@@ -119,9 +120,12 @@ class Local:
                 stale.unlink()
         return Published(export.features, tuple(files), fingerprint(export, made_from, content.hexdigest()))
 
-    def remove_journals(self, parts: Sequence[Rows]) -> None:
-        """Remove the journals of the finished rows of one domain, however they were cut into shards."""
-        for key in {made.key for made in parts[-1].made.values()}:
+    def remove_journals(self, parts: Sequence[Rows], keys: Iterable[str]) -> None:
+        """Remove the journals of the finished rows of one domain, however they were cut into shards.
+
+        keys: the folders of all its stages; columns of some were made anew by others.
+        """
+        for key in keys:
             folder = ShardFolder(self.folder / parts[0].domain / key)
             kept = bool((folder.record() or {}).get(KEEPS_REQUESTS))
             folder.remove_journals(parts[0].start, parts[-1].stop, kept)
@@ -168,7 +172,7 @@ class Local:
                 row = start + fault.row
                 raise fault.at(rows.read(["id"], row, row + 1)["id"][0].as_py()) from fault
             added = {column: out[column] for column in stage.adds}
-            summary.update(shard_summary(added))
+            summary.update(shard_summary(stage.counted(batch, added)))
             folder.keep_results(start, stop, stage, added)
             values = zip(parents.tolist(), *added.values(), strict=True)
             return {
@@ -208,7 +212,7 @@ def _record(rows: Rows, stage: Stage) -> dict[str, Any]:
 
 def _keeps_requests(stage: Stage) -> bool:
     """Whether requests stay beside finished rows, as those of one's own stages do not hold them."""
-    return bool(use_of(stage) and stage.reuse_key)
+    return bool(use_of(repeated(stage)) and stage.reuse_key)
 
 
 def apply(

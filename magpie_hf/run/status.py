@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import Torn
+from magpie_hf.selection.hardened import Hardened, hardened_of, without_round
 from magpie_hf.selection.reasons import inside_share
 from magpie_hf.store import lock
 from magpie_hf.store.records import (
@@ -120,7 +121,8 @@ class Status:
 
     running: process and machine of the build that runs now, or None. finished: whether the last command
     ended with a finished build, or calibration, which is then the `purpose`; that of a build is "".
-    topics: of the samples that were filtered so far; () without topics.
+    topics: of the samples that were filtered so far; () without topics. hardened: of the build
+    that was finished last, by domain, what came of harder problems.
     """
 
     model: str
@@ -131,12 +133,14 @@ class Status:
     stages: tuple[StageStatus, ...]
     purpose: str = ""
     topics: tuple[TopicStatus, ...] = ()
+    hardened: dict[str, Hardened] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=translated(self.running)) if self.running else state
         parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
         parts += [topic.line() for topic in self.topics]
+        parts += [f"{domain:<14} {'harden':<12} {one.line()}" for domain, one in self.hardened.items()]
         said = {"model": self.model, "seed": self.seed, "state": state}
         if self.purpose == CALIBRATION:
             return [tr("calibration of {model}, seed {seed}, {state}", **said), *parts]
@@ -172,6 +176,7 @@ def status(folder: Path) -> Status:
             tuple(stages),
             purpose,
             tuple(_topics(run / (SAMPLES if record.get("finished") else SELECTED))),
+            _hardened(run / SAMPLES) if (run / SAMPLES).is_file() else {},
         )
     except Torn:
         raise
@@ -189,6 +194,19 @@ def _topics(file: Path) -> Iterator[TopicStatus]:
     for domain, samples in read_record(file).items() if file.is_file() else ():
         for topic, counts in samples.get("topics", {}).items():
             yield TopicStatus(domain, topic, **counts)
+
+
+def _hardened(file: Path) -> dict[str, Hardened]:
+    found = ((domain, hardened_of(one.get("hardened", {}))) for domain, one in read_record(file).items())
+    return {domain: one for domain, one in found if one is not None}
+
+
+def tokens_of_rounds(found: Status) -> dict[str, int]:
+    """The tokens of all rounds that make problems harder, by domain."""
+    counts = Counter[str]()
+    for stage in found.stages:
+        counts[stage.domain] += stage.tokens if without_round(stage.label) != stage.label else 0
+    return dict(counts)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from magpie_hf.errors import BadInput, shortened
 from magpie_hf.schema import COLD, OPTIONAL, SEED, SELECTION
 from magpie_hf.selection.rules import Rule
 from magpie_hf.stage import Stage, use_of
+from magpie_hf.stages.again import repeated
 from magpie_hf.stages.guard import own_in
 from magpie_hf.stages.step import ROLES, Step
 from magpie_hf.store.rows import NO_TOPIC
@@ -45,12 +46,8 @@ def passes_of(places: Places, steps: Sequence[Step]) -> Passes:
 
     A pass that needs no engine joins the one before it, or, at the beginning, the one after it.
     """
-    passes: Passes = []
-    for place, engine, stages in places:
-        passes.append((engine, stages))
-        passes += [(step.engine, [[step.stage]]) for step in steps if step.after == place]
     merged: Passes = []
-    for engine, stages in passes:
+    for engine, stages in with_steps(places, steps):
         if merged and engine is None:
             merged[-1] = (merged[-1][0], [*merged[-1][1], *stages])
         elif merged and merged[-1][0] is None:
@@ -58,6 +55,15 @@ def passes_of(places: Places, steps: Sequence[Step]) -> Passes:
         elif engine is not None or stages:
             merged.append((engine, stages))
     return merged
+
+
+def with_steps(places: Places, steps: Sequence[Step]) -> Passes:
+    """What stands at these places, one after the other, with the stages of one's own behind them."""
+    found: Passes = []
+    for place, engine, stages in places:
+        found.append((engine, stages))
+        found += [(step.engine, [[step.stage]]) for step in steps if step.after == place]
+    return found
 
 
 def by_engine(passes: Mapping[str, Passes]) -> list[tuple[Engine | None, dict[str, Steps]]]:
@@ -148,7 +154,7 @@ def _check_reads(whose: str, reads: Sequence[str], there: Mapping[str, str], pla
 
 def _every(placed: Sequence[Stage], but: Stage) -> set[str]:
     """The columns that other stages of the pipeline make, also of other recipes."""
-    others = {column for stage in placed if stage != but for column in stage.adds}
+    others = {column for stage in placed if repeated(stage) != but for column in stage.adds}
     return {*others, *SEED, *SELECTION, *OPTIONAL, *COLD}
 
 

@@ -41,6 +41,14 @@ SAMPLES: dict[str, str] = {
     "no_label": "has no label, and so no pass rate",
     "too_hard": "has a pass rate below the band",
     "too_easy": "has a pass rate above the band",
+    "not_harder": "was made to be harder, and its pass rate or its majority says otherwise",
+}
+
+# Of harder problems that were not made, beside the reasons of samples and answers.
+HARDER: dict[str, str] = {
+    "no_problem": "no problem stands in marks",
+    "same_problem": "repeats the problem that it was made of",
+    "no_answer": "asks for a proof",
 }
 
 ANSWERS: dict[str, str] = {
@@ -63,14 +71,16 @@ PAIRS: dict[str, str] = {
     "unconfirmed": "the majority's answer, which the checker or a program does not confirm",
 }
 
-REASONS = {**SAMPLES, **ANSWERS, **PAIRS}
+REASONS = {**SAMPLES, **HARDER, **ANSWERS, **PAIRS}
+INSIDE = ("near_duplicate", "reviewed", "not_harder")  # those of problems inside it
 OUTSIDE = ("no_label", "too_hard", "too_easy")  # those of a band of pass rates
 
 
 def inside_share(accepted: int, dropped: Mapping[str, int]) -> float | None:
     """The share of the answered samples that is inside a band of pass rates; None where none is outside.
 
-    accepted: problems. dropped: samples by reason. Near-duplicates, and what people mark bad, are inside it.
+    accepted: problems. dropped: samples by reason. Near-duplicates, what people mark bad, and what was
+    not made harder, are inside it.
     """
     outside = sum(dropped.get(reason, 0) for reason in OUTSIDE)
     inside = inside_of(accepted, dropped)
@@ -79,4 +89,4 @@ def inside_share(accepted: int, dropped: Mapping[str, int]) -> float | None:
 
 def inside_of(accepted: int, dropped: Mapping[str, int]) -> int:
     """How many samples are inside a band: the accepted ones, and what is dropped only behind it."""
-    return accepted + dropped.get("near_duplicate", 0) + dropped.get("reviewed", 0)
+    return accepted + sum(dropped.get(reason, 0) for reason in INSIDE)

@@ -61,7 +61,8 @@ class Acceptance:
 
     Reasons for dropping a sample: "contaminated", "not_tagged" (the tagger gave no valid label), "chat",
     "not_alone", "contains_solution", "unsolvable", "quality", "difficulty", "off_topic", "near_duplicate",
-    "reviewed", and with `pass_rate` "ill_posed", "no_label", "too_hard" and "too_easy". Raises BadInput.
+    "reviewed", and with `pass_rate` "ill_posed", "no_label", "too_hard", "too_easy" and "not_harder". Raises
+    BadInput.
     """
 
     version: ClassVar[int] = VERSION

@@ -16,6 +16,7 @@ from datasets import Features
 from magpie_hf.errors import BadInput, EngineError, StepFailed
 from magpie_hf.named import described
 from magpie_hf.stage import Batch, Stage, use_of
+from magpie_hf.stages.again import repeated
 from magpie_hf.stages.score import ScoreCandidates
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # faults of nobody's code
@@ -43,6 +44,7 @@ def failed(whose: str, identifier: str, what: str) -> StepFailed:
 
 def own_in(thing: Any) -> str:
     """What a stage or a rule has of code of one's own, such as "the step difficulty (mine:Difficulty)"."""
+    thing = repeated(thing)
     if isinstance(thing, ScoreCandidates):
         return f"the scorer {use}" if (use := use_of(thing.scorer)) else ""
     if not (use := use_of(thing)):

@@ -27,6 +27,7 @@ from magpie_hf.limits import (
     check_auto_extend,
     check_chosen,
     check_first_token,
+    check_harden,
     check_k,
     check_min_yield,
     check_near,
@@ -131,6 +132,13 @@ def check_rules(options: argparse.Namespace, domains: Sequence[Domain]) -> None:
         band_of(options.rl_pass_rate),
         options.easy_share,
         options.rl_majority_share is not None,
+        bool(options.problems and options.problems_as_given),
+    )
+    check_harden(
+        options.harden,
+        bool(options.harden_model),
+        bool(options.pass_model),
+        band_of(options.pass_rate),
         bool(options.problems and options.problems_as_given),
     )
     check_pairs_checked(options.pairs_checked, bool(options.checker or options.program))
@@ -356,6 +364,8 @@ def recipe_of(options: argparse.Namespace, domains: tuple[Domain, ...], say: Cal
         pass_votes=options.pass_votes,
         rl_pass_rate=band_of(options.rl_pass_rate),
         easy_share=options.easy_share,
+        harden=options.harden,
+        hardener=engines.get("hardener"),
     )
 
 

@@ -6,8 +6,8 @@ Not here: what their values mean together, and doing it.
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from magpie_hf.cli.commands.label_options import add_label_options
 from magpie_hf.cli.commands.options import (
     add_card,
     add_engine,
@@ -19,14 +19,11 @@ from magpie_hf.cli.commands.options import (
 )
 from magpie_hf.cli.commands.own_problems import add_own_problems
 from magpie_hf.domains import DOMAINS
-from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, PASS_VOTES, STEER
+from magpie_hf.limits import LANGUAGES, LICENCE, MIN_YIELD, NEAR, STEER
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.model import DTYPES
 from magpie_hf.problems.benchmarks.names import PRESETS
 from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_options(build: argparse.ArgumentParser) -> None:
@@ -77,7 +74,7 @@ def add_options(build: argparse.ArgumentParser) -> None:
         help=(
             "value of a variable of the chat template, such as enable_thinking=false, or "
             "solver:enable_thinking=true for one of model, solver, judge, tagger, checker, program, "
-            "rejected and pass; repeatable"
+            "rejected, pass and hardener; repeatable"
         ),
     )
     what.add_argument(
@@ -255,71 +252,7 @@ def add_options(build: argparse.ArgumentParser) -> None:
         help="precision of the models (default: auto, each model's own)",
     )
 
-    sure = build.add_argument_group("what is known of the labels, beside the votes")
-    sure.add_argument(
-        "--checker",
-        metavar="MODEL",
-        help=(
-            "model of another family that answers the problems with a majority, too; rows say whether it "
-            "agrees, and only those where it does become RL problems"
-        ),
-    )
-    sure.add_argument(
-        "--program",
-        metavar="MODEL",
-        help=(
-            "model that writes two programs for such a problem, which run in a sandbox; a problem where they "
-            "print another answer becomes no RL problem"
-        ),
-    )
-    sure.add_argument(
-        "--objections",
-        action="store_true",
-        help=(
-            "have the checker, or else the tagger, look three times at problems without a majority or that a "
-            "candidate calls impossible, and drop those that two looks call ill-posed"
-        ),
-    )
-    sure.add_argument(
-        "--pairs-checked",
-        action="store_true",
-        help="make correctness pairs only where the checker agrees, and no program differs",
-    )
-
-    hard = build.add_argument_group("how hard the problems are, by the answers of another model")
-    hard.add_argument(
-        "--pass-model",
-        metavar="MODEL",
-        help=(
-            "model, often a small one, that answers each problem several times; pass_rate is the share of "
-            "its answers that equal the label"
-        ),
-    )
-    hard.add_argument(
-        "--pass-votes",
-        type=whole,
-        default=PASS_VOTES,
-        help="how often it answers a problem (default: %(default)s)",
-    )
-    hard.add_argument(
-        "--pass-rate",
-        metavar="MIN:MAX",
-        help=(
-            "count only problems whose pass rate is in this band, both ends in it, as in 0.1:0.8; samples "
-            "are then answered before they are accepted"
-        ),
-    )
-    hard.add_argument(
-        "--rl-pass-rate",
-        metavar="MIN:MAX",
-        help="pass rates of RL problems (default: all between 0 and 1, without both)",
-    )
-    hard.add_argument(
-        "--easy-share",
-        type=decimal,
-        default=0.0,
-        help="share of the problems above that band which become RL problems, too (default: 0)",
-    )
+    add_label_options(build)
 
     rules = build.add_argument_group("preference pairs, RL problems and answers with tools")
     rules.add_argument(

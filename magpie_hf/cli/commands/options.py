@@ -208,7 +208,7 @@ SCORERS = {
 
 def roles(options: argparse.Namespace) -> dict[str, str]:
     """The model of each role: model, solver, judge or scorer, and tagger, embedder, checker, program,
-    rejected and pass, if there are any.
+    rejected, pass and hardener, if there are any.
 
     Raises BadInput for a judge beside another scorer.
     """
@@ -235,6 +235,8 @@ def roles(options: argparse.Namespace) -> dict[str, str]:
         parts["rejected"] = options.rejected_solver
     if options.pass_model:
         parts["pass"] = options.pass_model
+    if options.harden_model:
+        parts["hardener"] = options.harden_model
     return parts
 
 

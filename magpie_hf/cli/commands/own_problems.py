@@ -150,6 +150,7 @@ def unsampled(options: argparse.Namespace) -> None:
     options.pass_model = options.pass_rate = options.rl_pass_rate = None
     options.easy_share, options.pass_votes = 0.0, PASS_VOTES
     options.topics, options.languages = None, ",".join(accepted(options.languages))
+    options.harden, options.harden_model = 0, None
 
 
 def with_defaults(options: argparse.Namespace) -> None:

@@ -136,14 +136,14 @@ def shown_of(recipe: Recipe, rows: Rows, candidates: bool = False) -> Iterator[S
     """
     from magpie_hf.stages.exports.base import Export
     from magpie_hf.stages.exports.candidates import ExportCandidates
-    from magpie_hf.stages.exports.dropped import ExportDropped
+    from magpie_hf.stages.exports.dropped import export_dropped
     from magpie_hf.stages.exports.texts import ExportText
 
     def made_by(export: Export) -> list[dict[str, Any]]:
         made = export(rows.read(export.reads).to_pydict())
         return [dict(zip(made, values, strict=True)) for values in zip(*made.values(), strict=True)]
 
-    yield from (Shown("dropped", "dropped", row) for row in made_by(ExportDropped(rows.domain)))
+    yield from (Shown("dropped", "dropped", row) for row in made_by(export_dropped(rows)))
     source = next(domain for domain in recipe.domains if domain.key == rows.domain)
     for domain in (one for one in recipe.domains if source in recipe.sources(one)):
         exports = recipe.exports(domain, source)
@@ -172,7 +172,7 @@ def tokens_of(rows: Rows) -> int:
         "tool_answers",
         "known_compared",
     )
-    alone = ("tags", "rejected_response", "recognised")
+    alone = ("tags", "rejected_response", "recognised", "harder_response")
     there = [column for column in (*alone, *asked) if column in rows.made]
     for row in rows.read(["raw_num_tokens", *there]).to_pylist():
         written = [row.get(column) for column in alone]

@@ -79,6 +79,8 @@ def _print(found: Status, speed: Pace | None) -> None:
         if rated := any(one.pass_rate is not None for one in found.topics):
             names.append(tr("mean pass rate"))
         print_table(to, names, [_topic(one, rated) for one in found.topics], right=(2, 3, 4, 5, 6))
+    for domain, one in found.hardened.items():
+        to.print(f"{domain}  {one.line()}")
     if speed:
         to.print(_said(speed))
 

@@ -122,6 +122,7 @@ function accepted(row, details, spoken) {
       ["language", details.language],
       ...labels(details),
     ]),
+    ...(details.parent ? [make("section", {}, make("h3", {}, say("parent")), spoken(details.parent))] : []),
     details.text === undefined
       ? make(
           "p",
@@ -165,6 +166,7 @@ function accepted(row, details, spoken) {
             : say("of_answers", { share: share(details.pass_rate), n: details.pass_votes }),
         ],
         [details.known_same ? "known" : "near_known", known(details)],
+        ["pass_rate_before", details.pass_rate_before == null ? null : share(details.pass_rate_before)],
         ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),

@@ -309,6 +309,9 @@ def _opinions(row: Row) -> list[str]:
         lines.append(tr("known up to numbers: {row} (cosine {similarity:.2f})", **where))
     if (rate := row.get("pass_rate")) is not None:
         lines.append(tr("pass rate: {rate:.0%} of {count} answers", rate=rate, count=row["pass_votes"]))
+    if row.get("round"):
+        was = {"round": row["round"], "rate": row["pass_rate_before"]}
+        lines.append(tr("made of an easier problem in round {round}; pass rate before: {rate:.0%}", **was))
     return lines
 
 

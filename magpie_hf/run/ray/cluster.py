@@ -208,11 +208,10 @@ class Workers:
         try:
             made = self._pipeline.submit(stage, batch, folder, start, stop).result()
         finally:
-            tokens = (
-                0
-                if made is None
-                else shard_summary({column: made[column] for column in stage.adds})["tokens"]
-            )
+            tokens = 0
+            if made is not None:
+                added = {column: made[column] for column in stage.adds}
+                tokens = shard_summary(stage.counted(batch, added))["tokens"]
             meter.ended(name, began, None if made is None else 0, tokens, rows)
         return made
 

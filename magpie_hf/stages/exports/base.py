@@ -15,6 +15,7 @@ from datasets import Features
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.schema import (
     OPINIONS,
+    PARENT,
     PUBLISHED,
     REJECTED,
     TOPIC,
@@ -48,6 +49,7 @@ class Export(ABC):
     opinions: which columns of `schema.OPINIONS` follow.
     delta: whether a smaller model's answers are rejected ones, and the columns of `schema.WITH_DELTA` follow.
     topics: whether those of `schema.TOPIC` follow.
+    generation: how the rows were made, and harder: what of that is otherwise where a problem was made harder.
     """
 
     COLUMNS: ClassVar[Features]
@@ -61,6 +63,8 @@ class Export(ABC):
     opinions: tuple[str, ...] = ()
     delta = False
     topics = False
+    generation: tuple[tuple[str, Any], ...] = ()
+    harder: tuple[tuple[str, Any], ...] = ()
     shows_references: ClassVar[bool] = True
 
     @property
@@ -81,7 +85,7 @@ class Export(ABC):
             *self.READS,
             *referred,
             *rejected,
-            *self._more,
+            *map(_stored, self._more),
             *(column for column, _, given in self.own if given),
         )
 
@@ -94,6 +98,10 @@ class Export(ABC):
         """The columns that follow as they stand in the rows."""
         opinions = {name: kind for of in self.opinions for name, kind in OPINIONS[of].items()}
         return {**(TOPIC if self.topics else {}), **opinions}
+
+    def generation_of(self, row: Row) -> Row:
+        """How the row was made, without what its answer says."""
+        return {**dict(self.generation), **(dict(self.harder) if self.harder and row["round"] else {})}
 
     @property
     def by_reference(self) -> bool:
@@ -119,7 +127,7 @@ class Export(ABC):
         published = [
             {**made, **more, **{column: row[column] if given else None for column, _, given in self.own}}
             for row in filter(self.takes, rows)
-            for more in [{column: row[column] for column in self._more}]
+            for more in [{column: row[_stored(column)] for column in self._more}]
             for made in self.rows(row)
         ]
         return {column: [row[column] for row in published] for column in self.features}
@@ -143,6 +151,11 @@ class Divided(Export):
 
     def takes(self, row: Row) -> bool:
         return super().takes(row) and (row["normal_hash"] in self.held_out) == (self.side == "test")
+
+
+def _stored(column: str) -> str:
+    """The name in the run of a column that follows."""
+    return PARENT if column == "parent" else column
 
 
 def referred(row: Row) -> Row:

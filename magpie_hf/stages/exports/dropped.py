@@ -10,16 +10,19 @@ from typing import ClassVar
 
 from datasets import Features
 
-from magpie_hf.schema import (
-    DROPPED,
-)
+from magpie_hf.schema import DROPPED, PARENT
 from magpie_hf.stages.exports.base import Export, Row, tags
+from magpie_hf.stages.harden import HARDEN
 from magpie_hf.stages.step import OwnColumn
+from magpie_hf.store.rows import Rows
 
 
 @dataclass(frozen=True)
 class ExportDropped(Export):
-    """The samples that were not accepted, with their reasons. They stay in the run."""
+    """The samples that were not accepted, with their reasons. They stay in the run.
+
+    opinions: "harden" alone, where some problems took the place of others.
+    """
 
     version: ClassVar[int] = 1
     COLUMNS: ClassVar[Features] = DROPPED
@@ -39,6 +42,7 @@ class ExportDropped(Export):
     domain: str
     moved: bool = False
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
+    opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -54,3 +58,8 @@ class ExportDropped(Export):
     def rows(self, row: Row) -> list[Row]:
         same = {name: row[name] for name in DROPPED if name not in ("reason", "tags")}
         return [{**same, "reason": row["dropped"], "tags": tags(row)}]
+
+
+def export_dropped(rows: Rows) -> ExportDropped:
+    """The export of the dropped samples among these rows, and of those of the same build."""
+    return ExportDropped(rows.domain, opinions=(HARDEN,) if PARENT in rows.made else ())

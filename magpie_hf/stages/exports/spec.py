@@ -34,6 +34,7 @@ def export_of(spec: dict[str, Any]) -> Export:
         fields["instruction"] = instruction_from(fields["instruction"])
     if spec.get("pass_rate") is not None:
         fields["pass_rate"] = tuple(spec["pass_rate"])
-    if "generation" in fields:
-        fields["generation"] = tuple((name, value) for name, value in fields["generation"])
+    for pairs in ("generation", "harder"):
+        if pairs in fields:
+            fields[pairs] = tuple((name, value) for name, value in fields[pairs])
     return kinds[fields.pop("is")](**fields)

@@ -30,7 +30,7 @@ class ExportText(Divided):
     Neither holds a truncated answer. The answers of a pair stand as plain text, too, but in prefs alone, as
     they are the longest columns. A pair stands beside the best published answer, or beside its chosen
     candidate where the problem has none. `generation` is the same struct on every row, but for the
-    temperature of the row's answer.
+    temperature of the row's answer, and `harder`: what differs where a problem was made harder.
     """
 
     version: ClassVar[int] = 7
@@ -70,6 +70,7 @@ class ExportText(Divided):
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
     delta: bool = field(default=False, metadata={"later": True})
     topics: bool = field(default=False, metadata={"later": True})
+    harder: tuple[tuple[str, Any], ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -94,7 +95,7 @@ class ExportText(Divided):
         best, high = _at(row, row["chosen_index"])
         is_delta = row["pair_kind"] == DELTA
         worst, low = (row["rejected_response"], None) if is_delta else _at(row, row["rejected_index"])
-        problem, generation = row["problem"], dict(self.generation)
+        problem, generation = row["problem"], self.generation_of(row)
         if not answer.is_cold:
             generation["response_temperature"] = generation["candidate_temperature"]
         return {

@@ -48,6 +48,7 @@ class ExportTIR(Divided):
     own: tuple[OwnColumn, ...] = field(default=(), metadata={"later": True})
     opinions: tuple[str, ...] = field(default=(), metadata={"later": True})
     topics: bool = field(default=False, metadata={"later": True})
+    harder: tuple[tuple[str, Any], ...] = field(default=(), metadata={"later": True})
 
     @property
     def config(self) -> str:
@@ -68,7 +69,7 @@ class ExportTIR(Divided):
         return [self._row(row, one, rank, len(answers)) for rank, one in enumerate(answers.values(), 1)]
 
     def _row(self, row: Row, answer: Row, rank: int, count: int) -> Row:
-        problem, generation = row["problem"], dict(self.generation)
+        problem, generation = row["problem"], self.generation_of(row)
         generation["response_temperature"] = generation["candidate_temperature"]
         return {
             "id": row["id"],
