@@ -15,7 +15,7 @@ from test_stage import byte_model, text_of
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.sampling import Sampling
-from magpie_hf.stages.harden import NO_ANSWER, NO_PROBLEM, SAME_PROBLEM, Harden, fault, parsed
+from magpie_hf.stages.harden import LANGUAGE, NO_ANSWER, NO_PROBLEM, SAME_PROBLEM, Harden, fault, parsed
 
 PARENT = "A fair coin is tossed 5 times. What is the probability that heads appears exactly 3 times?"
 HARDER = "A fair coin is tossed 10 times. What is the probability that no two heads are next to each other?"
@@ -130,6 +130,13 @@ def test_the_rules_see_faults_of_form_and_the_same_problem() -> None:
     print(f"faults that the rules see, of 6 of each kind: {found}")
     assert sum(map(len, FAULTS.values())) == 30
     assert fault(PARENT, HARDER) is None
+
+
+def test_a_harder_problem_is_in_the_language_of_its_parent() -> None:
+    easy = "公正な硬貨を5回投げるとき、表がちょうど3回出る確率を求めよ。"
+    harder = "公正な硬貨を10回投げるとき、表が二回続けて出ない確率を求めよ。"
+    said = [fault(*pair) for pair in ((easy, harder), (easy, easy), (easy, HARDER), (PARENT, harder))]
+    assert said == [None, SAME_PROBLEM, LANGUAGE, LANGUAGE]
 
 
 @pytest.mark.parametrize(
