@@ -544,7 +544,7 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     assert status(out).running is None
     candidates = stages["candidates"]
     assert stages["instruct"].wanted is None
-    assert 0 < candidates.rows < (candidates.wanted or 0)
+    assert 0 < candidates.done < (candidates.wanted or 0) == 12
     assert candidates.requests_under_way > 0
     build(recipe, out, shard_rows=5)
     done = status(out)
@@ -552,7 +552,9 @@ def test_status_says_how_far_a_build_is(answers: Answers, tmp_path: Path) -> Non
     (selection,) = done.selection
     assert (selection.accepted, selection.target, selection.filtered) == (12, 12, filtered(out, "algebra"))
     assert all(
-        stage.rows == stage.wanted == selection.filtered for stage in done.stages if stage.wanted is not None
+        stage.problems == stage.wanted == 12 and stage.rows == selection.filtered
+        for stage in done.stages
+        if stage.wanted is not None
     )
     assert all(stage.requests_under_way == 0 for stage in done.stages)
     dropped = json.loads((out / "algebra" / "dataset_info.json").read_text())["dropped"]
