@@ -169,7 +169,6 @@ def tokens_of(rows: Rows) -> int:
         "checker_responses",
         "program_texts",
         "pass_responses",
-        "tool_answers",
         "known_compared",
     )
     alone = ("tags", "rejected_response", "recognised", "harder_response")
