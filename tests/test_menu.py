@@ -126,8 +126,8 @@ def test_every_question_can_be_left(answered: int, leave: str, code: int, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_answered_is_what_is_built(tmp_path: Path) -> None:
-    (tmp_path / "model 1").mkdir()
+def test_what_was_answered_is_what_is_built(demo_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "model 1").symlink_to(demo_model)
     with Terminal([sys.executable, "-c", TOLD], tmp_path) as terminal:
         for question, answer in (
             (MODEL, "model 1"),

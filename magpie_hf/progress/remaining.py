@@ -240,7 +240,9 @@ def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> t
     at_work, lengths = _lengths(estimates, load, beside)
     length, others = _length(load, mean, at_work, lengths), max(0.0, requests - at_work)
     prompt = estimates.prompt_work(load.engine) * _prompt(estimates, load)
-    return at_work * lengths.more, others * (length + prompt)
+    # An engine that counts nothing does not say whose prompts it has read: half of them
+    unread = prompt / 2 if at_work and estimates.last[load.engine].counted == "finished" else 0.0
+    return at_work * (lengths.more + unread), others * (length + prompt)
 
 
 def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
