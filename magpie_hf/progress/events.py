@@ -109,7 +109,8 @@ class Speed:
     seconds by the engine's own counters, or else by the requests that finished last; average: over
     this build; best: the peak over 30 s of all builds in this folder; counted: by whom the tokens were;
     prompt_tokens: those read so far; unfinished_tokens: those that requests in flight have so far, an
-    estimate where the engine does not count; working: requests of those in flight that the engine works on.
+    estimate where the engine does not count; working: requests of those in flight that the engine works on;
+    reading: prompt tokens a second by the requests that finished last, where the engine does not count.
     """
 
     engine: str
@@ -122,6 +123,7 @@ class Speed:
     prompt_tokens: int = 0
     unfinished_tokens: int = 0
     working: int = 0
+    reading: float | None = None
 
 
 @dataclass(frozen=True)

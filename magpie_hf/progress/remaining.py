@@ -127,8 +127,10 @@ class Estimates:
         ticks = self._ticks.setdefault(event.engine, deque())
         seconds = min(2.0, now - at)  # an idle time was not spent at work
         full = event.working < event.running
-        made_now = tokens - made if event.counted == "engine" else (event.now or 0.0) * seconds
-        ticks.append(_Tick(seconds, made_now, prompts - read, event.working, full))
+        done = tokens - made, prompts - read
+        if event.counted == "finished":
+            done = (event.now or 0.0) * seconds, (event.reading or 0.0) * seconds
+        ticks.append(_Tick(seconds, *done, event.working, full))
         while sum(tick.seconds for tick in ticks) > KEPT_SECONDS:
             ticks.popleft()
 

@@ -41,13 +41,14 @@ class _Stage:
     prompt_tokens: int = 0
     log_tokens: float = 0.0
     truncated: int = 0
-    lately: tuple[float, float] = 0.0, 0.0  # tokens of the last finished requests, and their engine's seconds
+    # Tokens of the requests that finished last, of their prompts, and the engine's seconds for them
+    lately: tuple[float, float, float] = 0.0, 0.0, 0.0
 
     @property
-    def rate(self) -> float:
-        """Tokens a second of an engine that works on this stage alone; 0 where that is not known."""
-        tokens, seconds = self.lately
-        return tokens / seconds if seconds > 0 else 0.0
+    def rates(self) -> tuple[float, float]:
+        """Tokens made and read a second by an engine that works on this stage alone; 0 where not known."""
+        made, read, seconds = self.lately
+        return (made / seconds, read / seconds) if seconds > 0 else (0.0, 0.0)
 
 
 class Requests:
@@ -96,7 +97,8 @@ class Requests:
                 stage.prompt_tokens += prompt_tokens
                 stage.log_tokens += requests * math.log(max(tokens / requests, 1.0))
                 kept, seconds = LATELY**requests, requests * (shares.each(engine, at) - had)
-                stage.lately = kept * stage.lately[0] + tokens, kept * stage.lately[1] + seconds
+                made, read, before = (kept * one for one in stage.lately)
+                stage.lately = made + tokens, read + prompt_tokens, before + seconds
                 stage.truncated += truncated
 
     def stages(self) -> tuple[StageRequests, ...]:
@@ -122,19 +124,20 @@ class Requests:
                 )
             return tuple(told)
 
-    def rate(self, engine: str) -> float | None:
-        """Tokens a second that the requests in flight make, for an engine that counts none.
+    def rates(self, engine: str) -> tuple[float, float] | None:
+        """Tokens a second that an engine makes and reads for the requests in flight, where it counts none.
 
         By what those of their stages that finished last had of the engine's time; None before there are any.
         """
         with self._lock:
-            rates = [stage.rate for (name, _), (stage, *_) in self._flying.items() if name == engine]
-        return sum(rates) / len(rates) if any(rates) else None
+            rates = [stage.rates for (name, _), (stage, *_) in self._flying.items() if name == engine]
+        made, read = (sum(one[at] for one in rates) for at in range(2))
+        return (made / len(rates), read / len(rates)) if made else None
 
     def unfinished_tokens(self, engine: str, now: float, working: int | None) -> float:
         """An estimate of the tokens that the requests in flight have, for an engine that counts none.
 
-        By their shares of the engine's time, as `rate`; 0 before there are finished ones. working: requests
+        By their shares of the engine's time, as `rates`; 0 before there are finished ones. working: requests
         that the engine works on, None where it does not say: of a long queue nobody knows which are at work,
         so each counts half.
         """
@@ -148,4 +151,4 @@ class Requests:
         if working is not None and working < SHARE_AT_WORK * len(flying):
             whole = sum(stage.tokens / stage.answered for stage, _ in flying)
             return whole * working / len(flying) / 2
-        return sum(seconds * stage.rate for stage, seconds in flying)
+        return sum(seconds * stage.rates[0] for stage, seconds in flying)
