@@ -131,8 +131,9 @@ class Requests:
         """
         with self._lock:
             rates = [stage.rates for (name, _), (stage, *_) in self._flying.items() if name == engine]
-        made, read = (sum(one[at] for one in rates) for at in range(2))
-        return (made / len(rates), read / len(rates)) if made else None
+        known = [one for one in rates if one[0]]  # a stage without finished requests goes like the others
+        made, read = (sum(one[at] for one in known) for at in range(2))
+        return (made / len(known), read / len(known)) if known else None
 
     def unfinished_tokens(self, engine: str, now: float, working: int | None) -> float:
         """An estimate of the tokens that the requests in flight have, for an engine that counts none.
