@@ -18,7 +18,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_hub import WRITER
 
@@ -40,7 +40,7 @@ from magpie_hf.problems.own import loading
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.blocks import READERS
 from magpie_hf.recipe_file.kinds import kind_of
-from magpie_hf.recipe_file.nodes import MOST_BYTES, read_tree
+from magpie_hf.recipe_file.nodes import MOST_BYTES, Dumper, read_tree
 from magpie_hf.recipe_file.places import BLOCKS, GROUPS, LISTED, PAIRED, PLAIN, keys_of, place_of, places
 from magpie_hf.recipe_file.reading import read
 from magpie_hf.recipe_file.schema import schema
@@ -145,13 +145,14 @@ def argument(option: str, value: Any) -> list[str]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SAID, st.booleans())
+@example({"chat_option": {"x": "1e3"}}, False)  # a number for the reader alone, not for YAML 1.1
 def test_a_file_says_what_the_command_line_says(tmp_path: Path, options: dict[str, Any], flow: bool) -> None:
     groups: dict[str, Any] = {}
     for option, value in options.items():
         group, _, key = place_of(option).partition(".")
         groups.update({group: value} if not key else {group: {**groups.get(group, {}), key: value}})
     file = tmp_path / "recipe.yaml"
-    text = yaml.safe_dump(groups, allow_unicode=True, default_flow_style=flow, sort_keys=False)
+    text = yaml.dump(groups, Dumper=Dumper, allow_unicode=True, default_flow_style=flow, sort_keys=False)
     file.write_text(text, encoding="utf-8")
     arguments = ["build", str(file)]
     _, by_file = with_recipe(WORDS, arguments, WORDS.parse_args(arguments))

@@ -139,6 +139,17 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+class Dumper(yaml.SafeDumper):
+    """Writes what `Node.value` reads again: a text that is a number there, such as 1e3, is quoted."""
+
+    def represent_text(self, text: str) -> yaml.Node:
+        style = "'" if _DECIMAL.fullmatch(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+Dumper.add_representer(str, Dumper.represent_text)
+
+
 class _Refused(Exception):
     def __init__(self, line: int, error: BadInput) -> None:
         self.line, self.error = line, error

@@ -23,6 +23,7 @@ from magpie_hf.problems.own.own import OwnProblems
 from magpie_hf.problems.system_texts import ENGLISH, SystemText
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.blocks import STEPS_OF, TEXT, VALUES
+from magpie_hf.recipe_file.nodes import Dumper
 from magpie_hf.recipe_file.places import GROUPS, keys_of
 from magpie_hf.scorers.base import Scorer
 from magpie_hf.scorers.judge import Judge
@@ -122,7 +123,7 @@ def text_of(said: Mapping[str, Any], not_checked: str = "", bad: int = 0) -> byt
     if bad:
         about += f" {bad} rows that people marked bad were dropped; which, no recipe says."
     head = wrapped(f"{about} Written by magpie-hf {version('magpie-hf')}.", 108)
-    body = yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True, width=108)
+    body = yaml.dump(dict(said), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=108)
     return "".join([*(f"# {line}\n" for line in head), "\n", body]).encode()
 
 
