@@ -21,8 +21,8 @@ PROMPT_WORK = 0.2  # of a prompt token, in sampled ones, before more is known: m
 PROMPT_SPREAD = 0.1  # of the truth about that
 NOISE = 0.02  # the least of an engine's speed from window to window, as a share of it
 WINDOW_SECONDS = 5.0
-LOOK_BACK = {"engine": 60.0, "finished": 180.0}  # seconds of work that a speed is taken from, by who counts
-NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now
+LOOK_BACK = 60.0  # seconds of work that a speed is taken from
+NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now, by who counts
 KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
 WELL_USED = 0.5  # of the most requests that it worked on at once
 LEAST_SECONDS = 3.0  # of work, before which a speed is none
@@ -154,13 +154,15 @@ class Estimates:
 
     def rate_now(self, engine: str) -> float | None:
         """Work a second of an engine now, however few requests it has; None where nobody knows."""
-        return self._rate(engine, self._ticks.get(engine, ()), NOW)
+        if engine not in self.last:
+            return None
+        return self._rate(engine, self._ticks.get(engine, ()), NOW[self.last[engine].counted])
 
-    def _rate(self, engine: str, ticks: Iterable[_Tick], back: Mapping[str, float]) -> float | None:
+    def _rate(self, engine: str, ticks: Iterable[_Tick], back: float) -> float | None:
         """Work a second over the last of these ticks."""
         seconds, work, price = 0.0, 0.0, self.prompt_work(engine)
         for tick in reversed(list(ticks)):
-            if seconds >= back[self.last[engine].counted]:
+            if seconds >= back:
                 break
             seconds, work = seconds + tick.seconds, work + tick.tokens + price * tick.prompts
         return work / seconds if work and seconds >= LEAST_SECONDS else None
