@@ -23,6 +23,7 @@ from fake_server import FakeServer
 from magpie_hf.building.build import build
 from magpie_hf.engines import meter, shares
 from magpie_hf.engines.base import Completion, Engine
+from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.engines.vllm.recovery import Recovering
 from magpie_hf.errors import EngineError
@@ -31,6 +32,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed, UnderWay
 from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.recorder import recording
+from magpie_hf.progress.requests import Requests
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
 from magpie_hf.run.status import status
 
@@ -264,3 +266,19 @@ def test_seconds_of_stages_are_no_longer_than_the_build(answers: Answers, tmp_pa
     build(recipe, tmp_path, shard_rows=4)
     asking = [one for one in status(tmp_path).stages if one.label in ("instruct", "candidates")]
     assert 0 < sum(one.seconds for one in asking) < 1.2 * (time.monotonic() - began)
+
+
+def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_path: Path) -> None:
+    """Two requests share it for ten seconds, and one of them ends: 100 tokens of five seconds of its own."""
+    requests, engine = Requests(), "uncounted"
+    folder = tmp_path / "algebra" / "candidates-0"
+    folder.mkdir(parents=True)
+    with keeping(Journal(folder / "0000000-0000002.journal", iter(()))):
+        for at in (0.0, 0.5):
+            shares.started(engine, at, 1)
+            requests.start(engine, at, 1)
+    assert requests.rates(engine) is None
+    shares.ended(engine, 0.5, 10.5, 1)
+    requests.end(engine, 0.5, 10.5, 1, 50, 100, 0)
+    assert requests.rates(engine) == pytest.approx((20.0, 10.0))
+    assert requests.unfinished_tokens(engine, 11.5, None) == pytest.approx(20.0 * (0.5 + 5 + 1))
