@@ -129,6 +129,7 @@ def plan_of(tokens: float, requests: int = 400) -> PlanMade:
                     "source": "it",
                     "requests": [n] * 3,
                     "prompt": [prompt] * 3,
+                    "fresh": [prompt] * 3,
                     "tokens": [made] * 3,
                 }
                 for stage, (n, prompt, made) in stages.items()

@@ -24,6 +24,7 @@ from magpie_hf.building.build import build
 from magpie_hf.engines import meter, shares
 from magpie_hf.engines.base import Completion, Engine
 from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.engines.vllm.recovery import Recovering
 from magpie_hf.errors import EngineError
@@ -43,15 +44,15 @@ def of(folder: Path, event: str) -> list[dict[str, Any]]:
 
 def test_tokens_belong_to_the_whole_life_of_a_request(tmp_path: Path) -> None:
     meter = Meter()
-    meter.start(100.0, 1)  # lives for 35 s, 7 of them in the last interval
-    meter.start(104.0, 1)
-    meter.end(104.0, 108.0, 1, 5, 40)
+    meter.start(Start("it", 100.0))  # lives for 35 s, 7 of them in the last interval
+    meter.start(Start("it", 104.0))
+    meter.end(Start("it", 104.0), 108.0, Outcome(5, 40))
     first = meter.cut(110.0)
-    meter.start(119.0, 1)
+    meter.start(Start("it", 119.0))
     second = meter.cut(120.0)
     third = meter.cut(128.0)
-    meter.end(119.0, 129.0, 1, 3, 11)
-    meter.end(100.0, 135.0, 1, 7, 1000)
+    meter.end(Start("it", 119.0), 129.0, Outcome(3, 11))
+    meter.end(Start("it", 100.0), 135.0, Outcome(7, 1000))
     last = meter.cut(150.0)
     assert first
     assert second
@@ -78,8 +79,8 @@ def test_tokens_belong_to_the_whole_life_of_a_request(tmp_path: Path) -> None:
     assert [one["tokens"] for one in read(tmp_path)] == [40 + 286, 286, 238, 201]
     assert meter.tokens == 1051
     assert meter.cut(151.0) is None
-    meter.start(300.0, 1)
-    meter.end(300.0, 310.0, 1, 1, 5)
+    meter.start(Start("it", 300.0))
+    meter.end(Start("it", 300.0), 310.0, Outcome(1, 5))
     assert meter.cut(400.0) == replace(
         last, end=310, seconds=10, running=1, requests=1, prompt_tokens=1, tokens=5, earlier=()
     )
@@ -228,7 +229,7 @@ def test_a_build_that_is_killed_leaves_its_speed_and_the_next_one_appends(
     script = (
         "import os, sys; from pathlib import Path; from magpie_hf.progress.recorder import recording; from"
         " magpie_hf.engines import meter\nwith recording(Path(sys.argv[1]), ['it'], print):\n    began ="
-        " meter.started('it'); meter.ended('it', began, 5, 7); meter.closed('it')\n   "
+        " meter.started('it'); meter.ended(began, meter.Outcome(5, 7)); meter.closed('it')\n   "
         " os.kill(os.getpid(), 9)"
     )
     (tmp_path / "run").mkdir()
@@ -276,9 +277,9 @@ def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_pat
     with keeping(Journal(folder / "0000000-0000002.journal", iter(()))):
         for at in (0.0, 0.5):
             shares.started(engine, at, 1)
-            requests.start(engine, at, 1)
+            requests.start(Start(engine, at))
     assert requests.rates(engine) is None
     shares.ended(engine, 0.5, 10.5, 1)
-    requests.end(engine, 0.5, 10.5, 1, 50, 100, 0)
+    requests.end(Start(engine, 0.5), 10.5, Outcome(50, 100))
     assert requests.rates(engine) == pytest.approx((20.0, 10.0))
     assert requests.unfinished_tokens(engine, 11.5, None) == pytest.approx(20.0 * (0.5 + 5 + 1))

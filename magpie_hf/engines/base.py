@@ -208,9 +208,7 @@ class Engine(ABC):
     def _metered(self, prompt_tokens: int, start: Callable[[], Future[Result]]) -> Future[Result]:
         """Start a request and report it to the meter."""
         future = start()  # the first call opens the engine, which must not count as request time
-        future.add_done_callback(
-            partial(_ended, self.model.name, meter.started(self.model.name), prompt_tokens)
-        )
+        future.add_done_callback(partial(_ended, meter.started(self.model.name), prompt_tokens))
         return future
 
     @abstractmethod
@@ -356,10 +354,10 @@ def _deliver(
         future.set_exception(error)
 
 
-def _ended(engine: str, began: float, prompt_tokens: int, future: Future[Any]) -> None:
+def _ended(start: meter.Start, prompt_tokens: int, future: Future[Any]) -> None:
     """Report the end of a request to the meter."""
     good = not future.cancelled() and future.exception() is None
     completion = future.result() if good and isinstance(future.result(), Completion) else None
     tokens = completion.num_tokens if completion else 0
     truncated = completion is not None and completion.finish_reason != "stop"
-    meter.ended(engine, began, prompt_tokens if good else None, tokens, truncated=int(truncated))
+    meter.ended(start, meter.Outcome(prompt_tokens, tokens, int(truncated)) if good else None)

@@ -17,28 +17,35 @@ from typing import Protocol
 from magpie_hf.engines import shares
 
 
+@dataclass(frozen=True)
+class Start:
+    """Requests that started together, at `time.monotonic()`."""
+
+    engine: str
+    at: float
+    requests: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The tokens of finished requests, and how many of them did not stop by themselves."""
+
+    prompt_tokens: int
+    tokens: int
+    truncated: int = 0
+
+
 class Watcher(Protocol):
     """An observer of engines, called in their threads, so each call must be short.
 
     Times are `time.monotonic()`.
     """
 
-    def started(self, engine: str, at: float, requests: int) -> None:
+    def started(self, start: Start) -> None:
         """Requests were started."""
 
-    def ended(
-        self,
-        engine: str,
-        began: float,
-        at: float,
-        requests: int,
-        prompt_tokens: int | None,
-        tokens: int,
-        truncated: int,
-    ) -> None:
-        """Requests have ended. prompt_tokens: None where they failed; truncated: those that did not stop by
-        themselves.
-        """
+    def ended(self, start: Start, at: float, outcome: Outcome | None) -> None:
+        """Requests have ended. outcome: None where they failed."""
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
         """An engine was loaded in this many seconds. restart: after one died."""
@@ -52,8 +59,8 @@ class Counted:
     """What an engine's own counters say.
 
     tokens, prompt_tokens: completion tokens that it has made in this process, and prompt tokens that it has
-    read, of unfinished requests, too; None where it counts none. running: requests that it works on, while
-    the others wait in its queue.
+    read, without those its prefix cache held, of unfinished requests, too; None where it counts none.
+    running: requests that it works on, while the others wait in its queue.
     """
 
     tokens: int | None
@@ -79,23 +86,21 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
             _watchers = tuple(one for one in _watchers if one is not watcher)
 
 
-def started(engine: str, requests: int = 1) -> float:
-    """Report started requests; returns the time."""
-    at = time.monotonic()
-    shares.started(engine, at, requests)
+def started(engine: str, requests: int = 1) -> Start:
+    """Report started requests."""
+    start = Start(engine, time.monotonic(), requests)
+    shares.started(engine, start.at, requests)
     for watcher in _watchers:
-        watcher.started(engine, at, requests)
-    return at
+        watcher.started(start)
+    return start
 
 
-def ended(
-    engine: str, began: float, prompt_tokens: int | None, tokens: int, requests: int = 1, truncated: int = 0
-) -> None:
-    """Report the end of requests that started at `began`; prompt_tokens: None where they failed."""
+def ended(start: Start, outcome: Outcome | None) -> None:
+    """Report the end of requests; outcome: None where they failed."""
     at = time.monotonic()
-    shares.ended(engine, began, at, requests)
+    shares.ended(start.engine, start.at, at, start.requests)
     for watcher in _watchers:
-        watcher.ended(engine, began, at, requests, prompt_tokens, tokens, truncated)
+        watcher.ended(start, at, outcome)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from magpie_hf.planning.workload import (
     Load,
     Range,
     Request,
+    load_of,
     means_of,
     row_words,
     share_of,
@@ -207,7 +208,7 @@ def _long(example: Sequence[Request], lengths: Sequence[int]) -> tuple[Request, 
 
 def _scaled(example: Sequence[Request], mean: float) -> tuple[Request, ...]:
     """The requests with this mean of tokens."""
-    factor = mean / max(1e-9, means_of(example)[1])
+    factor = mean / max(1e-9, means_of(example)[2])
     return tuple(replace(one, tokens=max(1, round(one.tokens * factor))) for one in example)
 
 
@@ -228,7 +229,5 @@ def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
                     missing = max(0, domain.count - accepted)
                     needed = filtered + missing / estimates.shares[domain.key][2 - at]
                 requests[at] += max(0.0, max(0.0, needed - rows) * each + asked - under_way)
-        means = [means_of(example[stage]) for example in estimates.examples]
-        prompt, tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in (0, 1))
-        found.append(Load(stage, source, Range(*requests), prompt, tokens))
+        found.append(load_of(stage, source, Range(*requests), estimates))
     return found

@@ -23,6 +23,7 @@ from magpie_hf.domains import Domain
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Engine
 from magpie_hf.engines.journal import current
+from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.errors import BadInput, LowYield, NothingMade
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.sampling import Sampling
@@ -68,24 +69,16 @@ class RequestLog:
         self.openings: dict[str, list[float]] = {}
         self._stages: dict[tuple[str, float], str] = {}  # of requests in flight, by engine and begin
 
-    def started(self, engine: str, at: float, requests: int) -> None:
+    def started(self, start: Start) -> None:
         """Note the stage, which the journal of the calling thread tells; bursts have no journal."""
         if (file := current().file) is not None:
-            self._stages[engine, at] = without_round(file.parent.name.rpartition("-")[0])
+            self._stages[start.engine, start.at] = without_round(file.parent.name.rpartition("-")[0])
 
-    def ended(
-        self,
-        engine: str,
-        began: float,
-        at: float,
-        requests: int,
-        prompt_tokens: int | None,
-        tokens: int,
-        truncated: int,
-    ) -> None:
-        stage = self._stages.pop((engine, began), None)
-        if stage is not None and prompt_tokens is not None:
-            self.asked.append(Asked(engine, stage, began, at, prompt_tokens, tokens))
+    def ended(self, start: Start, at: float, outcome: Outcome | None) -> None:
+        stage = self._stages.pop((start.engine, start.at), None)
+        if stage is not None and outcome is not None:
+            tokens = outcome.prompt_tokens, outcome.tokens
+            self.asked.append(Asked(start.engine, stage, start.at, at, *tokens))
 
     def opening_of(self, engine: str) -> float:
         """Seconds of the longest opening of this engine; 0 where there was none."""

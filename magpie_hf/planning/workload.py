@@ -354,12 +354,15 @@ class Rows:
 
 @dataclass(frozen=True)
 class Load:
-    """What one stage asks of a model: requests, and tokens of their prompts and completions."""
+    """What one stage asks of a model: requests, and tokens of their prompts, of those the prefix cache lacks,
+    and of completions.
+    """
 
     stage: str
     source: str
     requests: Range
     prompt: Range
+    fresh: Range
     tokens: Range
 
 
@@ -398,13 +401,24 @@ def loads_of(outline: Outline, estimates: Estimates) -> list[Load]:
     for stage, source in outline.stages.items():
         made = samples if stage in SAMPLING else Range(problems, problems, problems)
         requests = made.times(estimates.each[stage])
-        means = [means_of(example[stage]) for example in estimates.examples]
-        prompt, tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in (0, 1))
-        found.append(Load(stage, source, requests, prompt, tokens))
+        found.append(load_of(stage, source, requests, estimates))
     return found
 
 
-def means_of(example: Sequence[Request]) -> tuple[float, float]:
-    """Mean tokens of prompts and completions; 0 where a measurement made no such request."""
+def load_of(stage: str, source: str, requests: Range, estimates: Estimates) -> Load:
+    """So many requests of a stage, and their tokens."""
+    means = [means_of(example[stage]) for example in estimates.examples]
+    tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in range(3))
+    return Load(stage, source, requests, *tokens)
+
+
+def means_of(example: Sequence[Request]) -> tuple[float, float, float]:
+    """Mean tokens of prompts, of those the prefix cache lacks, and of completions.
+
+    All are 0 where a measurement made no such request.
+    """
     count = len(example) or 1
-    return sum(one.prompt for one in example) / count, sum(one.tokens for one in example) / count
+    prompt, fresh, tokens = (
+        sum(getattr(one, name) for one in example) / count for name in ("prompt", "fresh", "tokens")
+    )
+    return prompt, fresh, tokens

@@ -106,11 +106,12 @@ class Speed:
     """How fast a working engine is, in completion tokens a second; None where not known yet.
 
     running: requests in flight; tokens: of finished requests of this build so far; now: over the last ten
-    seconds by the engine's own counters, or else by the requests that finished last; average: over
-    this build; best: the peak over 30 s of all builds in this folder; counted: by whom the tokens were;
-    prompt_tokens: those read so far; unfinished_tokens: those that requests in flight have so far, an
-    estimate where the engine does not count; working: requests of those in flight that the engine works on;
-    reading: prompt tokens a second by the requests that finished last, where the engine does not count.
+    seconds by the engine's own counters, or else by the requests that finished last; average: over this
+    build; best: the peak over 30 s of all builds in this folder; counted: by whom the tokens were;
+    prompt_tokens: those read so far, where the engine counts without those its prefix cache held;
+    unfinished_tokens: those that requests in flight have so far, an estimate where the engine does not count;
+    working: requests of those in flight that the engine works on; reading: prompt tokens a second by the
+    requests that finished last, where the engine does not count.
     """
 
     engine: str
@@ -132,7 +133,8 @@ class StageRequests:
 
     rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
     prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
-    natural logarithms of each one's tokens; truncated: those that did not stop by themselves.
+    natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace: the
+    engine's seconds for a token of those that finished last, with their prompts, None before there are any.
     """
 
     domain: str
@@ -145,6 +147,7 @@ class StageRequests:
     prompt_tokens: int
     log_tokens: float
     truncated: int = 0
+    pace: float | None = None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Lengths:
         if not self._known:
             return 0.0
         whole = _mean_up_to(math.inf if self.bound is None else float(self.bound), self._middle)
-        more = max(0.0, whole - _mean_up_to(max(self.so_far, 1.0), self._middle))
+        more = max(0.0, whole - _mean_up_to(self.so_far, self._middle))
         return more / max(_longer(self._begun, self._middle), 1e-9)
 
     @property
@@ -57,7 +57,7 @@ class Lengths:
 
     @property
     def _begun(self) -> float:
-        return math.log(max(self.so_far, 1.0))
+        return _logarithm(self.so_far)
 
     @cached_property
     def _middle(self) -> float:
@@ -75,6 +75,11 @@ class Lengths:
         return likelihood
 
 
+def _logarithm(tokens: float) -> float:
+    """The logarithm of a length, which may be a part of one token."""
+    return math.log(max(tokens, 1e-9))
+
+
 def _longer(logarithm: float, middle: float) -> float:
     """The share of lengths above one, by its logarithm."""
     return math.erfc((logarithm - middle) / SPREAD / math.sqrt(2)) / 2
@@ -85,5 +90,5 @@ def _mean_up_to(bound: float, middle: float) -> float:
     mean = math.exp(middle + SPREAD**2 / 2)
     if bound == math.inf:
         return mean
-    logarithm = math.log(max(bound, 1.0))
+    logarithm = _logarithm(bound)
     return mean * (1 - _longer(logarithm - SPREAD**2, middle)) + bound * _longer(logarithm, middle)

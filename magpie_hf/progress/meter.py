@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
+from magpie_hf.engines.meter import Outcome, Start
+
 LONGEST = 1_000  # intervals back to which a request's tokens are spread
 
 
@@ -41,23 +43,23 @@ class Meter:
         self._begins: deque[float] = deque(maxlen=LONGEST)  # of the intervals before this one, without a gap
         self._clear()
 
-    def start(self, at: float, requests: int) -> None:
+    def start(self, start: Start) -> None:
         with self._lock:
             if not self._busy:
-                self._begin = self._touched = at
-            self._pass(at)
-            self.running += requests
+                self._begin = self._touched = start.at
+            self._pass(start.at)
+            self.running += start.requests
 
-    def end(self, began: float, at: float, requests: int, prompt_tokens: int | None, tokens: int) -> None:
+    def end(self, start: Start, at: float, outcome: Outcome | None) -> None:
         with self._lock:
             self._pass(at)
-            self.running -= requests
-            if prompt_tokens is not None:
-                self._requests += requests
-                self._prompt_tokens += prompt_tokens
-                self.tokens += tokens
-                self.prompt_tokens += prompt_tokens
-                self._spread(began, at, tokens)
+            self.running -= start.requests
+            if outcome is not None:
+                self._requests += start.requests
+                self._prompt_tokens += outcome.prompt_tokens
+                self.tokens += outcome.tokens
+                self.prompt_tokens += outcome.prompt_tokens
+                self._spread(start.at, at, outcome.tokens)
 
     def age(self, now: float) -> float:
         """Seconds since this interval began; 0 where none has."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from magpie_hf.engines import meter
+from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed, UnderWay
 from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.requests import Requests
@@ -58,25 +59,16 @@ class Recorder:
     def close(self) -> None:
         self._file.close()
 
-    def started(self, engine: str, at: float, requests: int) -> None:
-        if engine in self._meters:
-            self._meters[engine].start(at, requests)
-            self._requests.start(engine, at, requests)
+    def started(self, start: Start) -> None:
+        if start.engine in self._meters:
+            self._meters[start.engine].start(start)
+            self._requests.start(start)
 
-    def ended(
-        self,
-        engine: str,
-        began: float,
-        at: float,
-        requests: int,
-        prompt_tokens: int | None,
-        tokens: int,
-        truncated: int,
-    ) -> None:
+    def ended(self, start: Start, at: float, outcome: Outcome | None) -> None:
         # A request that began earlier is another build's, whose start was not counted here.
-        if engine in self._meters and began >= self._began:
-            self._meters[engine].end(began, at, requests, prompt_tokens, tokens)
-            self._requests.end(engine, began, at, requests, prompt_tokens, tokens, truncated)
+        if start.engine in self._meters and start.at >= self._began:
+            self._meters[start.engine].end(start, at, outcome)
+            self._requests.end(start, at, outcome)
 
     def opened(self, engine: str, seconds: float, restart: bool) -> None:
         if engine in self._meters:
@@ -146,9 +138,10 @@ class _Rate:
         own = None if counted is None else counted.tokens
         running = self._meter.running
         working = running if counted is None else min(counted.running, running)
+        if counted is not None and counted.prompt_tokens:
+            prompts = max(0, counted.prompt_tokens - self._prompts)
         if own is not None:
             unfinished = float(max(0, own - finished - self._ahead))
-            prompts = max(prompts, (counted.prompt_tokens or 0) - self._prompts) if counted else prompts
         else:
             unfinished = self._requests.unfinished_tokens(
                 self._engine, now, None if counted is None else working

@@ -77,15 +77,43 @@ class Workload:
     def flying(self) -> int:
         return sum(one.asked - one.done for one in self.asked)
 
+    @property
+    def pace(self) -> float | None:
+        """Its engine's seconds for a token of the requests that finished last, with their prompts."""
+        known = [one.pace for one in self.asked if one.pace]
+        return sum(known) / len(known) if known else None
+
 
 @dataclass(frozen=True)
 class _Planned:
-    """What the plan says of a stage: requests in all, and tokens of one."""
+    """What the plan says of a stage: requests in all, and tokens of each, of its prompt, and of that part
+    of it which no prefix cache holds.
+    """
 
     source: str
     requests: float
     tokens: float
     prompt: float
+    fresh: float
+
+
+@dataclass(frozen=True)
+class _Left:
+    """Requests that a stage has left.
+
+    begun, more: those at work, and the tokens that each still gets; others, length, prompt: the others, and
+    the tokens of each and of its prompt.
+    """
+
+    begun: float
+    more: float
+    others: float
+    length: float
+    prompt: float
+
+    @property
+    def tokens(self) -> float:
+        return self.begun * self.more + self.others * self.length
 
 
 class Estimates:
@@ -104,8 +132,8 @@ class Estimates:
     def plan(self, plan: Mapping[str, Any]) -> None:
         for one in plan["stages"]:
             if (requests := one["requests"][1]) > 0:
-                tokens, prompt = (one[what][1] / requests for what in ("tokens", "prompt"))
-                self.planned[one["stage"]] = _Planned(one["source"], requests, tokens, prompt)
+                each = (one[what][1] / requests for what in ("tokens", "prompt", "fresh"))
+                self.planned[one["stage"]] = _Planned(one["source"], requests, *each)
         self._weights = {one["source"]: one["weights_gb"] for one in plan["models"]}
 
     def engines(self, engines: Mapping[str, str]) -> None:
@@ -172,12 +200,16 @@ class Estimates:
         most = max((tick.working for tick in ticks), default=0)
         return [tick for tick in ticks if tick.full or tick.working >= WELL_USED * most]
 
+    def counts(self, engine: str) -> bool:
+        """Whether an engine counts its tokens itself."""
+        return engine in self.last and self.last[engine].counted == "engine"
+
     def prompt_work(self, engine: str) -> float:
         """What a prompt token costs an engine, in sampled tokens.
 
         Where the engine counts both, it is the price at which its speed is the same, reading or writing.
         """
-        if engine not in self.last or self.last[engine].counted != "engine":
+        if not self.counts(engine):
             return PROMPT_WORK
         windows = list(_windows(self._well_used(engine)))
         if len(windows) < 2:
@@ -200,18 +232,26 @@ class Estimates:
 def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | None:
     """Seconds until the end; None while nobody knows.
 
-    Requests in flight go on at the speed of now; the others at that of an engine that is well used.
+    Requests in flight go on at the speed of now; the others at that of an engine that is well used. Where the
+    engine does not count, a stage with finished requests goes on at the pace of those.
     """
     seconds = 0.0
     for engine in dict.fromkeys(load.engine for load in loads):
+        seconds += estimates.opening(engine)
         mine = [load for load in loads if load.engine == engine]
-        works = [work for load in mine if (work := _work(estimates, load, mine)) is not None]
-        full = estimates.full_rate(engine)
-        if full is None or len(works) < len(mine):
-            return None
-        begun, others = (sum(work[at] for work in works) for at in range(2))
-        now = estimates.rate_now(engine) or full
-        seconds += begun / now + others / full + estimates.opening(engine)
+        full, price = estimates.full_rate(engine), estimates.prompt_work(engine)
+        for load in mine:
+            if (left := _left(estimates, load, mine)) is None:
+                return None
+            if load.pace is not None and not estimates.counts(engine):
+                seconds += left.tokens * load.pace
+            elif full is None:
+                return None
+            else:
+                now = estimates.rate_now(engine) or full
+                seconds += (
+                    left.begun * left.more / now + left.others * (left.length + price * left.prompt) / full
+                )
     return seconds
 
 
@@ -225,11 +265,8 @@ def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
     return load.flying * last.working / last.running, tokens
 
 
-def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, float] | None:
-    """The work that a stage has left: the rest of requests at work, and the others from their beginning.
-
-    beside: all loads of its engine.
-    """
+def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _Left | None:
+    """The requests that a stage has left; None where nobody knows. beside: all loads of its engine."""
     planned, answered = estimates.planned.get(load.stage), load.answered
     if load.begun and answered + load.flying:
         requests = load.rows * (answered + load.flying) / load.begun
@@ -243,10 +280,7 @@ def _work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> t
         return None
     at_work, lengths = _lengths(estimates, load, beside)
     length, others = _length(load, mean, at_work, lengths), max(0.0, requests - at_work)
-    prompt = estimates.prompt_work(load.engine) * _prompt(estimates, load)
-    # An engine that counts nothing does not say whose prompts it has read: half of them
-    unread = prompt / 2 if at_work and estimates.last[load.engine].counted == "finished" else 0.0
-    return at_work * (lengths.more + unread), others * (length + prompt)
+    return _Left(at_work, lengths.more, others, length, _prompt(estimates, load))
 
 
 def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
@@ -290,15 +324,19 @@ def _windows(ticks: Iterable[_Tick]) -> Iterator[tuple[float, float]]:
 
 
 def _prompt(estimates: Estimates, load: Workload) -> float:
-    """The mean prompt tokens of a stage's requests."""
-    if load.answered:
-        return sum(one.prompt_tokens for one in load.asked) / load.answered
+    """The mean prompt tokens of a stage's requests; where its engine counts, of those that it computes."""
     planned, read = estimates.planned.get(load.stage), load.read
+    mean = sum(one.prompt_tokens for one in load.asked) / load.answered if load.answered else None
     if planned is None:
-        return 0.0
-    if read is None or read.planned is None or planned.prompt < read.planned:  # it reads no whole answers
-        return planned.prompt
-    return planned.prompt - read.planned + read.tokens
+        return mean or 0.0
+    longer = 0.0
+    if (
+        read is not None and read.planned is not None and planned.prompt >= read.planned
+    ):  # else no whole answers
+        longer = read.tokens - read.planned
+    prompt = planned.prompt + longer
+    computed = max(0.0, planned.fresh + longer) if estimates.counts(load.engine) else prompt
+    return computed if mean is None else mean * min(1.0, computed / max(prompt, 1.0))
 
 
 def _mean(estimates: Estimates, load: Workload) -> float | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from magpie_hf.engines import shares
+from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.progress.events import StageRequests
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ class _Shard:
 class _Stage:
     """A stage of a domain, with what its finished requests took."""
 
-    engine: str
     shards: dict[int, _Shard] = field(default_factory=dict)  # by their journal's id
     answered: int = 0
     tokens: int = 0
@@ -43,6 +43,22 @@ class _Stage:
     truncated: int = 0
     # Tokens of the requests that finished last, of their prompts, and the engine's seconds for them
     lately: tuple[float, float, float] = 0.0, 0.0, 0.0
+
+    def add(self, requests: int, outcome: Outcome, seconds: float) -> None:
+        """Count finished requests, for which the engine took so long."""
+        self.answered += requests
+        self.tokens += outcome.tokens
+        self.prompt_tokens += outcome.prompt_tokens
+        self.log_tokens += requests * math.log(max(outcome.tokens / requests, 1.0))
+        self.truncated += outcome.truncated
+        made, read, before = (LATELY**requests * one for one in self.lately)
+        self.lately = made + outcome.tokens, read + outcome.prompt_tokens, before + seconds
+
+    @property
+    def pace(self) -> float | None:
+        """The engine's seconds for a token of the requests that finished last."""
+        made, _, seconds = self.lately
+        return seconds / made if made else None
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -60,7 +76,7 @@ class Requests:
         self._flying: dict[tuple[str, float], tuple[_Stage, _Shard, float]] = {}
         self._lock = threading.Lock()
 
-    def start(self, engine: str, at: float, requests: int) -> None:
+    def start(self, start: Start) -> None:
         """Count started requests; the journal of the calling thread tells their shard."""
         from magpie_hf.engines.journal import current  # imports datasets, which --help does not need
 
@@ -69,37 +85,21 @@ class Requests:
             return
         folder = journal.file.parent
         name = folder.parent.name, folder.name.rpartition("-")[0]
-        start, stop = map(int, journal.file.stem.split("-")[:2])
+        first, stop = map(int, journal.file.stem.split("-")[:2])
         with self._lock:
-            stage = self._stages.setdefault(name, _Stage(engine))
-            shard = stage.shards.setdefault(id(journal), _Shard(journal, stop - start))
-            shard.asked += requests
-            self._flying[engine, at] = stage, shard, shares.each(engine, at)
+            stage = self._stages.setdefault(name, _Stage())
+            shard = stage.shards.setdefault(id(journal), _Shard(journal, stop - first))
+            shard.asked += start.requests
+            self._flying[start.engine, start.at] = stage, shard, shares.each(start.engine, start.at)
 
-    def end(
-        self,
-        engine: str,
-        began: float,
-        at: float,
-        requests: int,
-        prompt_tokens: int | None,
-        tokens: int,
-        truncated: int,
-    ) -> None:
+    def end(self, start: Start, at: float, outcome: Outcome | None) -> None:
         with self._lock:
-            if (flying := self._flying.pop((engine, began), None)) is None:
+            if (flying := self._flying.pop((start.engine, start.at), None)) is None:
                 return
             stage, shard, had = flying
-            shard.done += requests
-            if prompt_tokens is not None:
-                stage.answered += requests
-                stage.tokens += tokens
-                stage.prompt_tokens += prompt_tokens
-                stage.log_tokens += requests * math.log(max(tokens / requests, 1.0))
-                kept, seconds = LATELY**requests, requests * (shares.each(engine, at) - had)
-                made, read, before = (kept * one for one in stage.lately)
-                stage.lately = made + tokens, read + prompt_tokens, before + seconds
-                stage.truncated += truncated
+            shard.done += start.requests
+            if outcome is not None:
+                stage.add(start.requests, outcome, start.requests * (shares.each(start.engine, at) - had))
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -120,6 +120,7 @@ class Requests:
                         stage.prompt_tokens,
                         round(stage.log_tokens, 3),
                         stage.truncated,
+                        stage.pace,
                     )
                 )
             return tuple(told)

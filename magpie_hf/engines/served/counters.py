@@ -15,8 +15,8 @@ from magpie_hf.engines.served.servers import Server
 
 EVERY_SECONDS = 1.0
 _VALUE = re.compile(
-    rb"^vllm:(generation_tokens_total|prompt_tokens_total|num_requests_running|num_requests_waiting)"
-    rb"(?:\{[^\n]*\})? ([0-9.eE+]+)",
+    rb"^vllm:(generation_tokens_total|prompt_tokens_total|prefix_cache_hits_total|num_requests_running"
+    rb"|num_requests_waiting)(?:\{[^\n]*\})? ([0-9.eE+]+)",
     re.MULTILINE,
 )
 
@@ -58,7 +58,8 @@ class Counters:
             self._tokens.clear()
             meter.uncount(self._name)
             return
-        made, read = (values.get(f"{what}_tokens_total", 0.0) for what in ("generation", "prompt"))
+        made, prompts = (values.get(f"{what}_tokens_total", 0.0) for what in ("generation", "prompt"))
+        read = prompts - values.get("prefix_cache_hits_total", 0.0)
         running, waiting = (values.get(f"num_requests_{what}", 0.0) for what in ("running", "waiting"))
         share = min(1.0, max(ours, len(server.tasks)) / max(running + waiting, 1.0))
         before, self._tokens[server] = self._tokens[server], (made, read)

@@ -36,7 +36,7 @@ class Counting:
             self._running[engine_idx] = scheduler_stats.num_running_reqs
         made = read = 0
         if iteration_stats is not None:
-            made, read = iteration_stats.num_generation_tokens, iteration_stats.num_prompt_tokens
+            made, read = iteration_stats.num_generation_tokens, iteration_stats.prompt_token_stats.computed
         meter.count(self._name, made, read, sum(self._running.values()))
 
     def log(self) -> None:

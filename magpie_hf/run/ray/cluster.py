@@ -208,11 +208,11 @@ class Workers:
         try:
             made = self._pipeline.submit(stage, batch, folder, start, stop).result()
         finally:
-            tokens = 0
+            outcome = None
             if made is not None:
                 added = {column: made[column] for column in stage.adds}
-                tokens = shard_summary(stage.counted(batch, added))["tokens"]
-            meter.ended(name, began, None if made is None else 0, tokens, rows)
+                outcome = meter.Outcome(0, shard_summary(stage.counted(batch, added))["tokens"])
+            meter.ended(began, outcome)
         return made
 
     def close(self) -> None:
