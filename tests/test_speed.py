@@ -270,7 +270,7 @@ def test_seconds_of_stages_are_no_longer_than_the_build(answers: Answers, tmp_pa
 
 
 def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_path: Path) -> None:
-    """Two requests share it for ten seconds, and one of them ends: 100 tokens of five seconds of its own."""
+    """Two requests share it for ten seconds, and one of them ends with 100 tokens."""
     requests, engine = Requests(), "uncounted"
     folder = tmp_path / "algebra" / "candidates-0"
     folder.mkdir(parents=True)
@@ -281,5 +281,9 @@ def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_pat
     assert requests.rates(engine) is None
     shares.ended(engine, 0.5, 10.5, 1)
     requests.end(Start(engine, 0.5), 10.5, Outcome(50, 100))
-    assert requests.rates(engine) == pytest.approx((20.0, 10.0))
-    assert requests.unfinished_tokens(engine, 11.5, None) == pytest.approx(20.0 * (0.5 + 5 + 1))
+    with_two, alone = (
+        100 / 10,
+        100 / 10 * (shares.KNEE + 2) / (shares.KNEE + 1),
+    )  # tokens a second of a request
+    assert requests.rates(engine) == pytest.approx((alone, alone / 2))
+    assert requests.unfinished_tokens(engine, 11.5, None) == pytest.approx(1.5 * alone + 10 * with_two)

@@ -49,7 +49,7 @@ class Board:
         self._found = Counter[tuple[str, str]]()
         self._made = Counter[str]()  # rows that this build made, by stage, without dropped ones
         self._under_way: dict[tuple[str, str], StageRequests] = {}
-        self._over: set[tuple[str, str]] = set()  # with a shard that has ended since that was told
+        self._over = Counter[tuple[str, str]]()  # of that, rows of shards that have ended since it was told
         self._shown = Counter[tuple[str, str]]()  # so that no number falls meanwhile
 
     def take(self, event: Event) -> None:
@@ -68,7 +68,7 @@ class Board:
             self._rows[event.stage, event.domain] += event.rows
             self._problems[event.stage, event.domain] += alive
             self._made[event.stage] += alive
-            self._over.add((event.stage, event.domain))
+            self._over[event.stage, event.domain] += alive
         elif isinstance(event, SelectionMoved):
             self.selection[event.domain] = event
         elif isinstance(event, UnderWay):
@@ -199,9 +199,10 @@ class Board:
         """Rows that a stage has made, without those dropped before it, and its share of shards under way."""
         made = self._problems[stage, domain] + self._found[stage, domain] * self._share(stage, domain)
         under_way = self._under_way.get((stage, domain))
-        if under_way is None or not under_way.asked or (stage, domain) in self._over:
+        if under_way is None or not under_way.asked:
             return made
-        return made + self._alive(under_way) * under_way.done / under_way.asked
+        begun = self._alive(under_way) * under_way.done / under_way.asked
+        return made + max(0.0, begun - self._over[stage, domain])
 
     def _alive(self, one: StageRequests) -> float:
         """Rows of shards under way without those that were dropped before: an estimate."""

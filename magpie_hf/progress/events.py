@@ -133,8 +133,9 @@ class StageRequests:
 
     rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
     prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
-    natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace: the
-    engine's seconds for a token of those that finished last, with their prompts, None before there are any.
+    natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace: with n in
+    flight, a token of those that finished last took (`shares.KNEE` + n) times as many seconds, with its
+    prompt; None before there are any.
     """
 
     domain: str

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 
 SPREAD = 0.7  # of the logarithm
 TRUST = 0.5  # spread of the plan's logarithm about the truth: its lengths are right within a factor of 1.6
@@ -42,6 +43,16 @@ class Lengths:
         whole = _mean_up_to(math.inf if self.bound is None else float(self.bound), self._middle)
         more = max(0.0, whole - _mean_up_to(self.so_far, self._middle))
         return more / max(_longer(self._begun, self._middle), 1e-9)
+
+    @property
+    def longest(self) -> float:
+        """Tokens that the longest of those at work still gets; 0 where nothing is known."""
+        if not self._known or not self.at_work:
+            return 0.0
+        beyond = _longer(self._begun, self._middle) / (self.at_work + 1)
+        logarithm = self._middle - SPREAD * NormalDist().inv_cdf(max(beyond, 1e-12))
+        bound = math.inf if self.bound is None else float(self.bound)
+        return max(0.0, min(math.exp(logarithm), bound) - self.so_far)
 
     @property
     def stopping(self) -> float:

@@ -4,7 +4,8 @@ Not here: which rows are left (board.py).
 
 Work is counted in tokens. What a prompt token costs in sampled ones is seen where the engine counts both, and
 is a fifth before that. How long a stage's answers are is known from the finished ones, from what those in
-flight have so far, and, while the finished ones are few, from the plan.
+flight have so far, and, while the finished ones are few, from the plan. The longest one at work goes on when
+all others are done, and an engine is hardly quicker for it then: a step over n requests costs KNEE + n.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from magpie_hf.engines.shares import KNEE
 from magpie_hf.progress.events import EngineOpened, Speed, StageRequests
 from magpie_hf.progress.lengths import Lengths
 
@@ -25,6 +27,8 @@ LOOK_BACK = 60.0  # seconds of work that a speed is taken from
 NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now, by who counts
 KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
 WELL_USED = 0.5  # of the most requests that it worked on at once
+KNOWN = 0.05  # of a stage's requests, that tell its pace
+MOST_SO_FAR = 0.8  # of its bound, that a request in flight is believed to have where nothing counts
 LEAST_SECONDS = 3.0  # of work, before which a speed is none
 
 
@@ -101,12 +105,13 @@ class _Planned:
 class _Left:
     """Requests that a stage has left.
 
-    begun, more: those at work, and the tokens that each still gets; others, length, prompt: the others, and
-    the tokens of each and of its prompt.
+    begun, more, longest: those at work, and the tokens that each still gets, and the longest of them; others,
+    length, prompt: the others, and the tokens of each and of its prompt.
     """
 
     begun: float
     more: float
+    longest: float
     others: float
     length: float
     prompt: float
@@ -195,9 +200,12 @@ class Estimates:
             seconds, work = seconds + tick.seconds, work + tick.tokens + price * tick.prompts
         return work / seconds if work and seconds >= LEAST_SECONDS else None
 
+    def most_working(self, engine: str) -> int:
+        """The most requests that an engine has lately worked on at once."""
+        return max((tick.working for tick in self._ticks.get(engine, ())), default=0)
+
     def _well_used(self, engine: str) -> list[_Tick]:
-        ticks = self._ticks.get(engine, ())
-        most = max((tick.working for tick in ticks), default=0)
+        ticks, most = self._ticks.get(engine, ()), self.most_working(engine)
         return [tick for tick in ticks if tick.full or tick.working >= WELL_USED * most]
 
     def counts(self, engine: str) -> bool:
@@ -240,18 +248,23 @@ def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | Non
         seconds += estimates.opening(engine)
         mine = [load for load in loads if load.engine == engine]
         full, price = estimates.full_rate(engine), estimates.prompt_work(engine)
+        running = estimates.last[engine].working if engine in estimates.last else 0
+        together = alone = 0.0
         for load in mine:
             if (left := _left(estimates, load, mine)) is None:
                 return None
-            if load.pace is not None and not estimates.counts(engine):
-                seconds += left.tokens * load.pace
-            elif full is None:
+            known = load.answered >= KNOWN * (load.answered + left.begun + left.others)
+            if known and load.pace is not None and not estimates.counts(engine):
+                steps = max(left.longest, left.tokens / max(1, estimates.most_working(engine)))
+                together += load.pace * (left.tokens + KNEE * steps)
+                continue
+            if full is None:
                 return None
-            else:
-                now = estimates.rate_now(engine) or full
-                seconds += (
-                    left.begun * left.more / now + left.others * (left.length + price * left.prompt) / full
-                )
+            now = estimates.rate_now(engine) or full
+            together += left.begun * left.more / now
+            together += left.others * (left.length + price * left.prompt) / full
+            alone = max(alone, left.longest * running / now)
+        seconds += together + KNEE / (KNEE + running) * max(0.0, alone - together)
     return seconds
 
 
@@ -280,13 +293,15 @@ def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _
         return None
     at_work, lengths = _lengths(estimates, load, beside)
     length, others = _length(load, mean, at_work, lengths), max(0.0, requests - at_work)
-    return _Left(at_work, lengths.more, others, length, _prompt(estimates, load))
+    return _Left(at_work, lengths.more, lengths.longest, others, length, _prompt(estimates, load))
 
 
 def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
     """Requests of a stage at work, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
     so_far = tokens / at_work if at_work else 0.0
+    if load.most_tokens is not None and not estimates.counts(load.engine):
+        so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
     planned = estimates.planned.get(load.stage)
     logarithms = sum(one.log_tokens for one in load.asked)
     by_plan = None if planned is None else planned.tokens

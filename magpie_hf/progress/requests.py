@@ -17,7 +17,7 @@ from magpie_hf.progress.events import StageRequests
 if TYPE_CHECKING:
     from magpie_hf.engines.journal import Journal
 
-LATELY = 0.98  # what each finished request leaves of the weight of those before it
+LATELY = 0.995  # what each finished request leaves of the weight of those before it
 SHARE_AT_WORK = 0.9  # of the requests in flight, from which on hardly any waits
 
 
@@ -41,30 +41,33 @@ class _Stage:
     prompt_tokens: int = 0
     log_tokens: float = 0.0
     truncated: int = 0
-    # Tokens of the requests that finished last, of their prompts, and the engine's seconds for them
+    # Tokens of the requests that finished last, of their prompts, and what they had of the engine, as
+    # `shares.paced` says
     lately: tuple[float, float, float] = 0.0, 0.0, 0.0
 
-    def add(self, requests: int, outcome: Outcome, seconds: float) -> None:
-        """Count finished requests, for which the engine took so long."""
+    def add(self, requests: int, outcome: Outcome, paced: float) -> None:
+        """Count finished requests, which had so much of the engine."""
         self.answered += requests
         self.tokens += outcome.tokens
         self.prompt_tokens += outcome.prompt_tokens
         self.log_tokens += requests * math.log(max(outcome.tokens / requests, 1.0))
         self.truncated += outcome.truncated
         made, read, before = (LATELY**requests * one for one in self.lately)
-        self.lately = made + outcome.tokens, read + outcome.prompt_tokens, before + seconds
+        self.lately = made + outcome.tokens, read + outcome.prompt_tokens, before + paced
 
     @property
     def pace(self) -> float | None:
-        """The engine's seconds for a token of the requests that finished last."""
-        made, _, seconds = self.lately
-        return seconds / made if made else None
+        """What a token of the requests that finished last takes: with n in flight, (KNEE + n) times as many
+        seconds.
+        """
+        made, _, paced = self.lately
+        return paced / made if made else None
 
-    @property
-    def rates(self) -> tuple[float, float]:
-        """Tokens made and read a second by an engine that works on this stage alone; 0 where not known."""
-        made, read, seconds = self.lately
-        return (made / seconds, read / seconds) if seconds > 0 else (0.0, 0.0)
+    def rates(self, flying: int) -> tuple[float, float]:
+        """Tokens made and read a second by an engine with so many requests; 0 where not known."""
+        made, read, paced = self.lately
+        each = flying / (shares.KNEE + flying)
+        return (each * made / paced, each * read / paced) if paced > 0 else (0.0, 0.0)
 
 
 class Requests:
@@ -72,7 +75,7 @@ class Requests:
 
     def __init__(self) -> None:
         self._stages: dict[tuple[str, str], _Stage] = {}
-        # By engine and begin, with the engine's seconds of each request by then
+        # By engine and begin, with what each request that was there had had of the engine by then
         self._flying: dict[tuple[str, float], tuple[_Stage, _Shard, float]] = {}
         self._lock = threading.Lock()
 
@@ -90,7 +93,7 @@ class Requests:
             stage = self._stages.setdefault(name, _Stage())
             shard = stage.shards.setdefault(id(journal), _Shard(journal, stop - first))
             shard.asked += start.requests
-            self._flying[start.engine, start.at] = stage, shard, shares.each(start.engine, start.at)
+            self._flying[start.engine, start.at] = stage, shard, shares.paced(start.engine, start.at)
 
     def end(self, start: Start, at: float, outcome: Outcome | None) -> None:
         with self._lock:
@@ -99,7 +102,7 @@ class Requests:
             stage, shard, had = flying
             shard.done += start.requests
             if outcome is not None:
-                stage.add(start.requests, outcome, start.requests * (shares.each(start.engine, at) - had))
+                stage.add(start.requests, outcome, start.requests * (shares.paced(start.engine, at) - had))
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -131,7 +134,8 @@ class Requests:
         By what those of their stages that finished last had of the engine's time; None before there are any.
         """
         with self._lock:
-            rates = [stage.rates for (name, _), (stage, *_) in self._flying.items() if name == engine]
+            stages = [stage for (name, _), (stage, *_) in self._flying.items() if name == engine]
+            rates = [stage.rates(len(stages)) for stage in stages]
         known = [one for one in rates if one[0]]  # a stage without finished requests goes like the others
         made, read = (sum(one[at] for one in known) for at in range(2))
         return (made / len(known), read / len(known)) if known else None
@@ -143,7 +147,7 @@ class Requests:
         that the engine works on, None where it does not say: of a long queue nobody knows which are at work,
         so each counts half.
         """
-        each = shares.each(engine, now)
+        each = shares.paced(engine, now)
         with self._lock:
             flying = [
                 (stage, each - had)
@@ -153,4 +157,4 @@ class Requests:
         if working is not None and working < SHARE_AT_WORK * len(flying):
             whole = sum(stage.tokens / stage.answered for stage, _ in flying)
             return whole * working / len(flying) / 2
-        return sum(seconds * stage.rates[0] for stage, seconds in flying)
+        return sum(paced / stage.pace for stage, paced in flying if stage.pace)

@@ -79,5 +79,5 @@ def _engine(stage: Stage) -> Engine | None:
 
 def _most_tokens(stage: Stage) -> int | None:
     """The most tokens of one request, after all doublings of its bound."""
-    sampling = getattr(stage, "sampling", None)
+    sampling = getattr(stage, "sampling", None) or getattr(getattr(stage, "scorer", None), "sampling", None)
     return None if sampling is None else int(sampling.max_tokens << getattr(stage, "auto_extend", 0))

@@ -60,14 +60,16 @@ class Judge:
                 "the rubric lacks {problem} and after it {response}; give a text with both, in this order"
             )
 
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(temperature=0.0, max_tokens=1, logprobs=20)
+
     def check(self) -> None:
         self._prompts(["problem"], ["response"])
 
     def __call__(self, problems: Sequence[str], responses: Sequence[str]) -> list[Score]:
         prompts, tokens = self._prompts(problems, responses)
-        completions = self.engine.complete(
-            prompts, Sampling(temperature=0.0, max_tokens=1, logprobs=20), [0] * len(prompts)
-        )
+        completions = self.engine.complete(prompts, self.sampling, [0] * len(prompts))
         return [self._score(completion, tokens) for completion in completions]
 
     def _prompts(
