@@ -153,6 +153,8 @@ def test_servers_tell_their_tokens_while_they_answer(tmp_path: Path) -> None:
         return (
             "# TYPE vllm:generation_tokens counter\n"
             f'vllm:generation_tokens_total{{engine="0",model_name="fake"}} {made}\n'
+            f'vllm:prompt_tokens_total{{engine="0",model_name="fake"}} {3 * made}\n'
+            f'vllm:prefix_cache_hits_total{{engine="0",model_name="fake"}} {2 * made}\n'
             f'vllm:num_requests_running{{engine="0",model_name="fake"}} {running}.0\n'
             'vllm:num_requests_waiting{engine="0",model_name="fake"} 0.0\n'
         )
@@ -171,6 +173,9 @@ def test_servers_tell_their_tokens_while_they_answer(tmp_path: Path) -> None:
         assert 1000 < speeds[-1].now < 2000, "all of the one, and half of the other one"
         assert counted is not None
         assert counted.running == 4
+        assert counted.prompt_tokens == pytest.approx(counted.tokens, abs=20), "what the cache lacked"
+        assert counted.cached == pytest.approx(2 * (counted.tokens or 0), abs=20)
+        assert speeds[-1].cached_tokens > 1000
         assert (speeds[-1].tokens, speeds[-1].working) == (0, 4)
         shared.metrics = None
         engine.submit([1, 2, 3], Sampling(max_tokens=100), 9).result(20)

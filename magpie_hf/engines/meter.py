@@ -60,12 +60,14 @@ class Counted:
 
     tokens, prompt_tokens: completion tokens that it has made in this process, and prompt tokens that it has
     read, without those its prefix cache held, of unfinished requests, too; None where it counts none.
-    running: requests that it works on, while the others wait in its queue.
+    running: requests that it works on, while the others wait in its queue. cached: the prompt tokens that its
+    prefix cache held.
     """
 
     tokens: int | None
     prompt_tokens: int | None
     running: int
+    cached: int = 0
 
 
 _watchers: tuple[Watcher, ...] = ()
@@ -112,13 +114,14 @@ def loading(engine: str, restart: bool = False) -> Iterator[None]:
         watcher.opened(engine, time.monotonic() - began, restart)
 
 
-def count(engine: str, tokens: int, prompt_tokens: int, running: int) -> None:
-    """Report what an engine's own counters say: so many more tokens, and requests that it works on now."""
+def count(engine: str, running: int, tokens: int = 0, prompt_tokens: int = 0, cached: int = 0) -> None:
+    """Report what an engine's own counters say: requests that it works on now, and so many more tokens."""
     with _CHANGING:
         before = _counted.get(engine)
         tokens += (before and before.tokens) or 0
         prompt_tokens += (before and before.prompt_tokens) or 0
-        _counted[engine] = Counted(tokens, prompt_tokens, running)
+        cached += before.cached if before else 0
+        _counted[engine] = Counted(tokens, prompt_tokens, running, cached)
 
 
 def at_work(engine: str, running: int) -> None:

@@ -111,7 +111,8 @@ class Speed:
     prompt_tokens: those read so far, where the engine counts without those its prefix cache held;
     unfinished_tokens: those that requests in flight have so far, an estimate where the engine does not count;
     working: requests of those in flight that the engine works on; reading: prompt tokens a second by the
-    requests that finished last, where the engine does not count.
+    requests that finished last, where the engine does not count; cached_tokens: prompt tokens that its prefix
+    cache held.
     """
 
     engine: str
@@ -125,6 +126,7 @@ class Speed:
     unfinished_tokens: int = 0
     working: int = 0
     reading: float | None = None
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,7 @@ class _Rate:
             round(unfinished),
             working,
             _rounded(rates[1]) if rates else None,
+            counted.cached if counted else 0,
         )
 
     def _over(self, back: float) -> float | None:

@@ -212,6 +212,10 @@ class Estimates:
         """Whether an engine counts its tokens itself."""
         return engine in self.last and self.last[engine].counted == "engine"
 
+    def caches(self, engine: str) -> bool:
+        """Whether an engine's prefix cache was of use so far."""
+        return engine in self.last and self.last[engine].cached_tokens > 0
+
     def prompt_work(self, engine: str) -> float:
         """What a prompt token costs an engine, in sampled tokens.
 
@@ -339,7 +343,7 @@ def _windows(ticks: Iterable[_Tick]) -> Iterator[tuple[float, float]]:
 
 
 def _prompt(estimates: Estimates, load: Workload) -> float:
-    """The mean prompt tokens of a stage's requests; where its engine counts, of those that it computes."""
+    """The mean prompt tokens of a request; where the engine's prefix cache is of use, of what that lacks."""
     planned, read = estimates.planned.get(load.stage), load.read
     mean = sum(one.prompt_tokens for one in load.asked) / load.answered if load.answered else None
     if planned is None:
@@ -350,7 +354,7 @@ def _prompt(estimates: Estimates, load: Workload) -> float:
     ):  # else no whole answers
         longer = read.tokens - read.planned
     prompt = planned.prompt + longer
-    computed = max(0.0, planned.fresh + longer) if estimates.counts(load.engine) else prompt
+    computed = max(0.0, planned.fresh + longer) if estimates.caches(load.engine) else prompt
     return computed if mean is None else mean * min(1.0, computed / max(prompt, 1.0))
 
 

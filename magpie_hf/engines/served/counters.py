@@ -31,7 +31,7 @@ class Counters:
     def __init__(self, name: str, servers: Sequence[Server]) -> None:
         self._name = name
         # Completion and prompt tokens by the last answer; what was made before the first one is not counted
-        self._tokens: dict[Server, tuple[float, float] | None] = dict.fromkeys(servers)
+        self._tokens: dict[Server, tuple[float, float, float] | None] = dict.fromkeys(servers)
         self._running: dict[Server, int] = {}
 
     @property
@@ -59,16 +59,18 @@ class Counters:
             meter.uncount(self._name)
             return
         made, prompts = (values.get(f"{what}_tokens_total", 0.0) for what in ("generation", "prompt"))
-        read = prompts - values.get("prefix_cache_hits_total", 0.0)
+        cached = values.get("prefix_cache_hits_total", 0.0)
         running, waiting = (values.get(f"num_requests_{what}", 0.0) for what in ("running", "waiting"))
         share = min(1.0, max(ours, len(server.tasks)) / max(running + waiting, 1.0))
-        before, self._tokens[server] = self._tokens[server], (made, read)
+        before, now = self._tokens[server], (made, prompts - cached, cached)
+        self._tokens[server] = now
         self._running[server] = round(share * running)
         if before is not None:
             if made < before[0]:  # it was started again
-                before = 0.0, 0.0
-            now = sum(count for one, count in self._running.items() if one.up)
-            meter.count(self._name, round(share * (made - before[0])), round(share * (read - before[1])), now)
+                before = 0.0, 0.0, 0.0
+            at_work = sum(count for one, count in self._running.items() if one.up)
+            more = (round(share * (one - other)) for one, other in zip(now, before, strict=True))
+            meter.count(self._name, at_work, *more)
 
 
 def counters(raw: bytes) -> dict[str, float]:

@@ -26,7 +26,7 @@ class Counting:
         """Have a vLLM engine report to the meter, unless an engine argument turned its statistics off."""
         if engine.logger_manager is not None:
             engine.logger_manager.stat_loggers = [cls(name)]
-            meter.count(name, 0, 0, 0)
+            meter.count(name, 0)
 
     def record(
         self, scheduler_stats: Any, iteration_stats: Any, mm_cache_stats: Any = None, engine_idx: int = 0
@@ -34,10 +34,11 @@ class Counting:
         """Called by vLLM after each step of a core."""
         if scheduler_stats is not None:
             self._running[engine_idx] = scheduler_stats.num_running_reqs
-        made = read = 0
+        made = read = cached = 0
         if iteration_stats is not None:
-            made, read = iteration_stats.num_generation_tokens, iteration_stats.prompt_token_stats.computed
-        meter.count(self._name, made, read, sum(self._running.values()))
+            made, prompts = iteration_stats.num_generation_tokens, iteration_stats.prompt_token_stats
+            read, cached = prompts.computed, prompts.cached_tokens
+        meter.count(self._name, sum(self._running.values()), made, read, cached)
 
     def log(self) -> None:
         """Nothing is logged."""
