@@ -25,7 +25,7 @@ from magpie_hf.card.card import FOLDER as CARDS
 from magpie_hf.cli.commands import exit_codes
 from magpie_hf.cli.commands.recipe_files import build_options
 from magpie_hf.cli.main import parser
-from magpie_hf.dataset.folder import EDITED, OWN_WORDS, SAMPLES
+from magpie_hf.dataset.readme import EDITED, OWN_WORDS
 from magpie_hf.domains import Domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.served.endpoint import Endpoint
@@ -89,7 +89,7 @@ FILES = (
         records.SELECTED,
         "how many samples of each domain were filtered and accepted, and the reasons of the others",
     ),
-    (SAMPLES, "the same of the finished build, for the card"),
+    (records.SAMPLES, "the same of the finished build, for the card"),
     (OWN_WORDS, "your own words in the card, while the card is written anew"),
     (
         EDITED,

@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tiny_model import tiny_model_beside
@@ -26,6 +29,7 @@ os.environ["HF_HUB_OFFLINE"] = (
 
 from samples import labels, problem
 
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
@@ -54,6 +58,15 @@ def _no_connections_left() -> Iterator[None]:
     if (client := sys.modules.get("huggingface_hub")) is not None:
         client.close_session()
     gc.collect()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plotless(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No plots but in modules with PLOTS, as they take longer than the rest of a small build."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not getattr(request.module, "PLOTS", False):
+            patch.setitem(sys.modules, "matplotlib", None)
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -223,6 +236,23 @@ def small_recipe(answers: Answers, *keys: str, count: int = 12, k: int = 3, seed
     engine = FakeEngine(answers.model, answers)
     domains = tuple(small_domain(DOMAINS[key], count) for key in keys or ("algebra", "geometry"))
     return Recipe(engine, engine, Judge(engine), domains, k, seed, held_out=HeldOut(0), auto_extend=0)
+
+
+def measured_by_itself(model: Path, cwd: Path, *words: str) -> list[dict[str, Any]]:
+    """The problems of a build in `cwd`/out on real vLLM, where the tiny model has all roles, also that of the
+    model that measures pass rates. It repeats an answer now and then, so some problems have a label.
+    """
+    small = ["--max-model-len", "4096", "--kv-cache-gb", "0.5", "--domains", "algebra", "--count", "6"]
+    rules = ["--tagger", "none", "--decontaminate", "none", "--min-yield", "0", "--k", "5"]
+    rules += ["--pass-votes", "4", "--rl-majority-share", "0.3"]
+    command = ["build", "--model", str(model), "--pass-model", str(model), *FAST, *small, *rules, *words]
+    command = [sys.executable, "-m", "magpie_hf", *command, "--out", "out"]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=540, check=False)
+    assert done.returncode in (OK, INCOMPLETE), done.stderr[-2000:]
+    files = sorted((cwd / "out" / "candidates").glob("*.parquet"))
+    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+    assert len(rows) == 6
+    return rows
 
 
 def small_domain(domain: Domain, count: int) -> Domain:

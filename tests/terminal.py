@@ -13,11 +13,24 @@ import termios
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
+
+from warm import Fork
 
 from conftest import ROOT
 
 SECONDS = 60.0
 CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+class Process(Protocol):
+    """What a terminal asks of the process that runs on it."""
+
+    def poll(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class Terminal:
@@ -29,19 +42,24 @@ class Terminal:
         self.before = termios.tcgetattr(self._slave)
         names = {"COLUMNS", "LINES", "LANG", "LC_ALL", "LC_MESSAGES"}
         inherited = {name: value for name, value in os.environ.items() if name not in names}
-        self.process = subprocess.Popen(
+        self.process = self._started(
+            command, cwd, {**inherited, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **environment}
+        )
+        self.text = ""  # all that was shown
+        self._raw = b""
+        self._seen = 0
+
+    def _started(self, command: list[str], cwd: Path, environment: dict[str, str]) -> Process:
+        return subprocess.Popen(
             command,
             cwd=cwd,
-            env={**inherited, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **environment},
+            env=environment,
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
-        self.text = ""  # all that was shown
-        self._raw = b""
-        self._seen = 0
 
     def __enter__(self) -> Terminal:
         return self
@@ -83,6 +101,16 @@ class Terminal:
         if self._readable(seconds):
             self._raw += os.read(self.master, 1 << 16)
             self.text = self._raw.decode(errors="ignore").replace("\r\n", "\n")
+
+
+class WarmTerminal(Terminal):
+    """The same for code as `python -c` runs it, in a fork of a process that has imported vLLM."""
+
+    def __init__(self, code: str, cwd: Path, columns: int = 80) -> None:
+        super().__init__([code], cwd, columns)
+
+    def _started(self, command: list[str], cwd: Path, environment: dict[str, str]) -> Process:
+        return Fork(*command, os.ttyname(self._slave), cwd, environment)
 
 
 def magpie_hf(*words: str) -> list[str]:

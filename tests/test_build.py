@@ -16,7 +16,7 @@ from datasets import DatasetDict, Features, Value, load_dataset
 from conftest import CANDIDATES, JUDGE, PROBLEMS, SOLUTIONS, Answers, small_domain, small_recipe
 from magpie_hf.building.build import _way_out, build
 from magpie_hf.card.stats import Funnel, Samples
-from magpie_hf.dataset.folder import GROUP_BYTES, GROUP_ROWS, write_data
+from magpie_hf.dataset.parquet import GROUP_BYTES, GROUP_ROWS, write_data
 from magpie_hf.domains import DOMAINS
 from magpie_hf.engines.base import Completion
 from magpie_hf.errors import BadInput, NothingMade
@@ -587,7 +587,7 @@ def test_two_builds_do_not_share_a_folder(answers: Answers, tmp_path: Path) -> N
 def test_a_write_that_was_killed_leaves_no_mixture_and_is_mended(
     answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("magpie_hf.dataset.folder.SHARD_BYTES", 4000)
+    monkeypatch.setattr("magpie_hf.dataset.parquet.SHARD_BYTES", 4000)
     out = tmp_path / "out"
     small, large = small_recipe(answers, "algebra", count=12), small_recipe(answers, "algebra", count=40)
     build(small, out)

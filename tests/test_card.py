@@ -38,7 +38,8 @@ from magpie_hf.building.build import build
 from magpie_hf.card import card, plots
 from magpie_hf.card.markdown import code, escape, fence, final, link, quote, table
 from magpie_hf.card.stats import Samples
-from magpie_hf.dataset.folder import Folder, data_in
+from magpie_hf.dataset.folder import Folder
+from magpie_hf.dataset.parquet import data_in
 from magpie_hf.errors import BadInput
 from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.models.known import ARMORM, KNOWN_SCORERS
@@ -59,6 +60,7 @@ from magpie_hf.schema import (
 from magpie_hf.selection import reasons
 from magpie_hf.store.splits import rows_of
 
+PLOTS = True
 REPO = "ada/sums"
 Row = dict[str, Any]
 Cells = dict[tuple[str, ...], str]
@@ -1202,6 +1204,8 @@ def test_without_matplotlib_there_is_no_plot_and_somebody_says_so(
 
 
 def test_a_build_writes_its_card_and_plots(contents: card.Contents, built: Path) -> None:
+    record = json.loads((built / "run" / "build.json").read_text())
+    assert len([path for path in record["files"] if path.endswith(".svg")]) == 5
     for path, content in card.files(contents, card.PLACEHOLDER).items():
         assert (built / path).read_bytes() == content
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from magpie_hf import VLLM, BadInput, Model, Sampling, chat_of, resolve
+from magpie_hf.card.method_tables import _numbers
 from magpie_hf.card.provenance import models_of
-from magpie_hf.card.tables import _numbers
 from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands.assembly import recipe_of
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT

@@ -24,7 +24,7 @@ from samples import labels, problem
 from test_harden import FAULTS
 from test_pass_rate import number_of, rows_of
 
-from conftest import CANDIDATES, FAST, Answers, small_domain
+from conftest import CANDIDATES, Answers, measured_by_itself, small_domain
 from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.building.build import build
 from magpie_hf.card import card
@@ -467,18 +467,9 @@ def test_a_build_that_is_killed_asks_nothing_twice(cast: Cast, tmp_path: Path) -
 
 @pytest.mark.vllm
 def test_a_real_model_makes_them_harder(tiny_model: Path, tmp_path: Path) -> None:
-    """The tiny model in all roles: it writes no problem in marks, so every call says why there is none."""
-    model = ["--model", str(tiny_model), "--pass-model", str(tiny_model), *FAST]
-    short = ["--max-tokens", "128", "--max-model-len", "4096", "--k", "5", "--kv-cache-gb", "0.5"]
-    rules = ["--tagger", "none", "--decontaminate", "none", "--min-yield", "0", "--harden", "2"]
-    band = ["--pass-votes", "4", "--pass-rate", "0:0.4", "--rl-majority-share", "0.3"]
-    where = ["--domains", "algebra", "--count", "6", "--out", "out"]
-    command = [sys.executable, "-m", "magpie_hf", "build", *model, *short, *rules, *band, *where]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
-    assert done.returncode in (0, 3), done.stderr[-2000:]
-    files = sorted((tmp_path / "out" / "candidates").glob("*.parquet"))
-    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
-    assert len(rows) == 6
+    """The tiny model writes no problem in marks, so every call says why there is none."""
+    bounds = ["--max-tokens", "128", "--pass-rate", "0:0.4", "--harden", "2"]
+    rows = measured_by_itself(tiny_model, tmp_path, *bounds)
     assert {"parent", "round", "pass_rate_before"} <= {*rows[0]}
     stages = {one.label: one for one in status(tmp_path / "out").stages}
     assert {"harden_round1", "candidates_round1", "pass_rate_round2", "confirm_harder"} <= {*stages}

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from loopback_hub import Fault, File, LoopbackHub, loopback_hub
 from magpie_hf.building.build import build
 from magpie_hf.card.card import PLACEHOLDER
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, FAILED, OK
+from magpie_hf.cli.main import main
 from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub import connection, upload
 from magpie_hf.hub import retry as retrying
@@ -114,7 +116,14 @@ def rival(hub: LoopbackHub, files: dict[str, Path | bytes]) -> None:
         repo.add("a rival's", {".gitattributes": repo.head.files[".gitattributes"], **content})
 
 
-def run(hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER) -> subprocess.Popen[str]:
+PLOTLESS = (
+    "import sys; sys.modules['matplotlib'] = None; from magpie_hf.cli.main import main; sys.exit(main())"
+)
+
+
+def run(
+    hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER, plots: bool = True
+) -> subprocess.Popen[str]:
     """magpie-hf publish, in a process of its own."""
     given = {
         "HF_ENDPOINT": hub.endpoint,
@@ -125,7 +134,8 @@ def run(hub: LoopbackHub, home: Path, *words: str, token: str | None = WRITER) -
     environment = {**os.environ, **given, **({"HF_TOKEN": token} if token else {})}
     if token is None:
         environment.pop("HF_TOKEN", None)
-    command = [sys.executable, "-m", "magpie_hf", "publish", *words]
+    program = ["-m", "magpie_hf"] if plots else ["-c", PLOTLESS]
+    command = [sys.executable, *program, "publish", *words]
     return subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -659,12 +669,6 @@ def test_who_may_not_write(client: LoopbackHub, monkeypatch: pytest.MonkeyPatch,
     assert not client.repositories
 
 
-@pytest.fixture
-def plotless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No plots, which take most of the time of a publication."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-
-
 @pytest.fixture(scope="module")
 def apart(
     builds: dict[str, tuple[Path, dict[str, DatasetDict]]],
@@ -678,7 +682,6 @@ def apart(
     return {"algebra": builds["second"][0], "geometry": out}
 
 
-@pytest.mark.usefixtures("plotless")
 def test_another_build_is_published_beside_the_first(
     client: LoopbackHub, apart: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -753,7 +756,6 @@ def test_another_build_is_published_beside_the_first(
     assert sorted(deleted) == sorted(set(both) - set(first)), "what a publish deletes is said"
 
 
-@pytest.mark.usefixtures("plotless")
 def test_a_build_of_another_model_or_seed_is_kept(client: LoopbackHub, apart: dict[str, Path]) -> None:
     publish(apart["algebra"], REPO)
     before = at_head(client)
@@ -781,7 +783,6 @@ def test_a_build_of_another_model_or_seed_is_kept(client: LoopbackHub, apart: di
     assert at_head(client) == before
 
 
-@pytest.mark.usefixtures("plotless")
 def test_a_manifest_that_somebody_else_wrote(
     client: LoopbackHub, apart: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -855,10 +856,11 @@ def test_killed_at_ten_moments(
     in one commit.
     """
     first, second = (builds[name][0] for name in ("first", "second"))
-    ended(run(hub, tmp_path, str(first), REPO))
+    ended(run(hub, tmp_path, str(first), REPO, plots=False))
     old, old_files = at_head(hub), hub.repositories[REPO].head.files
     seen = len(hub.requests)
-    assert ended(run(hub, tmp_path, str(second), REPO, "--tag", "v0", "--overwrite"))[0] == OK
+    newer = partial(run, hub, tmp_path, str(second), REPO, "--overwrite", "--tag", plots=False)
+    assert ended(newer("v0"))[0] == OK
     requests, new = len(hub.requests) - seen, at_head(hub)
     choose = random.Random(6)
     for round_, number in enumerate(choose.sample(range(requests), 10)):
@@ -872,12 +874,12 @@ def test_killed_at_ten_moments(
             victim[0].wait()
 
         hub.faults[:] = [Fault("", "", choose.choice(["before", "drop"]), skip=number, then=kill)]
-        victim.append(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}", "--overwrite"))
+        victim.append(newer(f"v{round_ + 1}"))
         assert victim[0].wait(120) == -9
         victim[0].communicate()
         hub.faults.clear()
         assert at_head(hub) in (old, new), number
-        code, said = ended(run(hub, tmp_path, str(second), REPO, "--tag", f"v{round_ + 1}", "--overwrite"))
+        code, said = ended(newer(f"v{round_ + 1}"))
         assert code == OK, said
         assert at_head(hub) == new
         assert len(hub.commits(REPO)) == before + 1, number
@@ -893,7 +895,10 @@ def test_two_publishers_at_once(
             time.sleep(0.01)
 
     hub.faults[:] = [Fault("POST", "/commit/", "before", times=2, then=wait)]
-    both = [run(hub, tmp_path, str(builds[name][0]), REPO, "--overwrite") for name in ("first", "second")]
+    both = [
+        run(hub, tmp_path, str(builds[name][0]), REPO, "--overwrite", plots=False)
+        for name in ("first", "second")
+    ]
     for process in both:
         code, said = ended(process)
         assert code == OK, said
@@ -938,8 +943,15 @@ def test_publishing_loads_nothing_heavy() -> None:
 
 
 def test_words_that_are_refused(
-    hub: LoopbackHub, builds: dict[str, tuple[Path, dict[str, DatasetDict]]], tmp_path: Path
+    client: LoopbackHub,
+    builds: dict[str, tuple[Path, dict[str, DatasetDict]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     out = str(builds["first"][0])
     for words, token, line in (
         ((out, "sums"), WRITER, "'sums' is no name that the Hub allows; give user/name"),
@@ -951,14 +963,19 @@ def test_words_that_are_refused(
         ((out, REPO, "--to", str(tmp_path / "to"), "--public"), WRITER, "--to writes a folder"),
         ((out, REPO, "--to", str(ROOT)), WRITER, "holds other files; choose an empty or a new folder"),
     ):
-        code, said = ended(run(hub, tmp_path / "home", *words, token=token))
-        assert code == BAD_INPUT, said
+        monkeypatch.setenv("HF_TOKEN", str(token))
+        if token is None:
+            monkeypatch.delenv("HF_TOKEN")
+        assert main(["publish", *words]) == BAD_INPUT
+        said = capsys.readouterr().err
         assert said.count("\n") == 1, said
         assert line in said
-    assert not hub.repositories
-    hub.faults[:] = [Fault("GET", "/whoami-v2", 400)]
-    code, said = ended(run(hub, tmp_path / "home", out, REPO))
-    assert code == FAILED
+        assert token is None or token not in said
+    assert not client.repositories
+    client.faults[:] = [Fault("GET", "/whoami-v2", 400)]
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    assert main(["publish", out, REPO]) == FAILED
+    said = capsys.readouterr().err
     assert said == "magpie-hf: asking the Hub who you are failed: the Hub answered 400 (a fault)\n"
 
 

@@ -42,12 +42,6 @@ from magpie_hf.stages.opinions import Confirm
 COLUMNS = [column for columns in OPINIONS.values() for column in columns]
 
 
-@pytest.fixture(autouse=True)
-def _plotless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No plots, which take longer than the rest of such a build."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-
-
 class Programs(Answers):
     """Programs that print one of three answers."""
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from terminal import CTRL_C, CTRL_D, Terminal, magpie_hf
+from terminal import CTRL_C, CTRL_D, Terminal, WarmTerminal, magpie_hf
 
 from conftest import ROOT
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
@@ -32,7 +32,13 @@ QUESTIONS = (
 MODEL, SOLVER, SCALE, MODE, CHOSEN, BOUND, SURE = QUESTIONS
 ANSWERS = ("6", "1", "0.1", "3", "1,5", "1x")
 
-# `magpie-hf` with a build that says what it was given, and what Ctrl-C would call it.
+PLAIN = """
+import sys
+from magpie_hf.cli.main import main
+sys.argv[:] = ["magpie-hf"]
+sys.exit(main())
+"""
+# The same with a build that says what it was given, and what Ctrl-C would call it.
 TOLD = """
 import sys
 from magpie_hf.cli.main import main
@@ -113,7 +119,7 @@ def test_in_japanese(tmp_path: Path) -> None:
     ],
 )
 def test_every_question_can_be_left(answered: int, leave: str, code: int, tmp_path: Path) -> None:
-    with Terminal(magpie_hf(), tmp_path) as terminal:
+    with WarmTerminal(PLAIN, tmp_path) as terminal:
         for question, answer in zip(QUESTIONS, ANSWERS[:answered], strict=False):
             terminal.expect(question)
             terminal.type(f"{answer}\n")
@@ -128,7 +134,7 @@ def test_every_question_can_be_left(answered: int, leave: str, code: int, tmp_pa
 
 def test_what_was_answered_is_what_is_built(demo_model: Path, tmp_path: Path) -> None:
     (tmp_path / "model 1").symlink_to(demo_model)
-    with Terminal([sys.executable, "-c", TOLD], tmp_path) as terminal:
+    with WarmTerminal(TOLD, tmp_path) as terminal:
         for question, answer in (
             (MODEL, "model 1"),
             ("solver [model 1]: ", "1"),
@@ -148,7 +154,7 @@ def test_what_was_answered_is_what_is_built(demo_model: Path, tmp_path: Path) ->
 
 
 def test_what_was_answered_can_be_changed_before_it_is_built(tmp_path: Path) -> None:
-    with Terminal([sys.executable, "-c", TOLD], tmp_path, columns=110) as terminal:
+    with WarmTerminal(TOLD, tmp_path, columns=110) as terminal:
         for question, answer in (
             *zip(QUESTIONS, ANSWERS, strict=False),
             (SURE, "bound"),
@@ -191,7 +197,7 @@ def test_what_is_no_model_is_asked_again(tmp_path: Path) -> None:
     [("", []), ("1x", []), ("２Ｘ", ["--max-tokens", "{2}"]), ("4", ["--max-tokens", "{4}"])],
 )
 def test_the_bounds_are_shown_and_one_is_chosen(bound: str, given: list[str], tmp_path: Path) -> None:
-    with Terminal([sys.executable, "-c", TOLD], tmp_path, columns=100) as terminal:
+    with WarmTerminal(TOLD, tmp_path, columns=100) as terminal:
         for question, answer in zip(QUESTIONS, (*ANSWERS[:-1], bound, "y"), strict=True):
             terminal.expect(question)
             terminal.type(f"{answer}\n")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from conftest import CANDIDATES, Answers, small_recipe
+from conftest import CANDIDATES, Answers, measured_by_itself, small_recipe
 from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.building.build import build
 from magpie_hf.card import card
@@ -343,18 +343,7 @@ def test_bounds_that_nobody_measures_are_refused(solver: Solver) -> None:
 
 @pytest.mark.vllm
 def test_a_real_model_measures_itself(tiny_model: Path, tmp_path: Path) -> None:
-    """The tiny model in all roles, which repeats an answer now and then."""
-    model = ["--model", str(tiny_model), "--pass-model", str(tiny_model), "--dtype", "float32"]
-    short = ["--max-tokens", "256", "--max-model-len", "4096", "--k", "5", "--kv-cache-gb", "0.5"]
-    rules = ["--tagger", "none", "--decontaminate", "none", "--min-yield", "0"]
-    band = ["--pass-votes", "4", "--pass-rate", "0:0.9", "--rl-majority-share", "0.3"]
-    where = ["--domains", "algebra", "--count", "6", "--out", "out"]
-    command = [sys.executable, "-m", "magpie_hf", "build", *model, *short, *rules, *band, *where]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=540, check=False)
-    assert done.returncode in (0, 3), done.stderr[-2000:]
-    files = sorted((tmp_path / "out" / "candidates").glob("*.parquet"))
-    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
-    assert len(rows) == 6
+    rows = measured_by_itself(tiny_model, tmp_path, "--max-tokens", "256", "--pass-rate", "0:0.9")
     assert all(row["pass_votes"] == 4 and row["pass_rate"] <= 0.9 for row in rows)
     assert all(row["majority_answer"] is not None for row in rows)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -33,29 +34,33 @@ GOOD = {
 COLUMNS = Features({**INSTRUCTION, **CLEAN, "tags": TAGS, **CONTAMINATION, **SIGNATURE})
 
 
+@cache
+def signed(text: str) -> dict[str, Any]:
+    return {name: column[0] for name, column in Signature().run({"problem": [text]}).items()}
+
+
 def sample(key: str, number: int, **values: Any) -> dict[str, Any]:
     """A sample that is accepted unless `values` say otherwise; text: of the problem."""
     text = values.pop("text", problem(number + 100_000 * list(DOMAINS).index(key)))
     tags = {"domain": key, **GOOD, **values.pop("tags", {})}
-    signed = {name: column[0] for name, column in Signature().run({"problem": [text]}).items()}
     row = dict.fromkeys(COLUMNS, None) | {
         "id": f"{key}-{number}",
         "raw_instruction": text,
         "problem": text,
         "tags": tags,
-        **signed,
+        **signed(text),
     }
     return {**row, **values}
 
 
 def rows_of(key: str, samples: list[dict[str, Any]], start: int, stop: int) -> Rows:
-    batch = {
+    part = {
         name: [
-            dict.fromkeys(TAGS) | one[name] if name == "tags" and one[name] else one[name] for one in samples
+            dict.fromkeys(TAGS) | one[name] if name == "tags" and one[name] else one[name]
+            for one in samples[start:stop]
         ]
         for name in COLUMNS
     }
-    part = {name: values[start:stop] for name, values in batch.items()}
     return seed_rows(key, 0, start, stop).joined(COLUMNS, in_memory("samples", COLUMNS, part))
 
 

@@ -52,11 +52,6 @@ WARM = Sampling(temperature=0.75, max_tokens=200)
 
 
 @pytest.fixture(autouse=True)
-def _plotless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-
-
-@pytest.fixture(autouse=True)
 def _sandboxed() -> None:
     if not has_sandbox():
         pytest.skip("this machine has no sandbox")

@@ -6,7 +6,7 @@ Not here: how they are shown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +52,22 @@ class Contents:
     @cached_property
     def domains(self) -> list[str]:
         return [domain["key"] for domain in self.provenance["domains"] if domain["key"] in self.samples]
+
+    @property
+    def own_code(self) -> Sequence[Mapping[str, Any]]:
+        """Stages, rules and scorers of who built the dataset."""
+        own: Sequence[Mapping[str, Any]] = self.provenance.get("own", ())
+        return own
+
+    @property
+    def has_references(self) -> bool:
+        """Whether problems were given with reference answers."""
+        return self.provenance.get("own_problems", {}).get("answer") is not None
+
+    @property
+    def has_delta(self) -> bool:
+        """Whether a smaller model's answers are rejected ones."""
+        return "delta" in self.provenance["pairing"]
 
     @cached_property
     def configs(self) -> dict[str, dict[str, list[ParquetSplit]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+NONE = "—"  # a cell without a value
 # Entities, not backslashes: an entity is never markup in CommonMark. The Hub looks for formulas before it
 # reads Markdown, and would read an escaped backslash before a bracket as the start of one.
 _ENTITIES = {char: f"&#{ord(char)};" for char in "\\$`|*_[]~#!@"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from magpie_hf.card.tables import type_of
+from magpie_hf.card.method_tables import type_of
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.data_licence import DataLicence, licence_with
 from magpie_hf.models.licences import Given

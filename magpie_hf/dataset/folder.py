@@ -1,6 +1,6 @@
 """The folder of a build: its record, and its published files, which are written atomically.
 
-Not here: the Hub.
+Not here: which folders a build can go into (place.py), rows as files (parquet.py), and the Hub.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,27 +17,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from datasets.config import DEFAULT_CDC_OPTIONS
-
 from magpie_hf.card import card
-from magpie_hf.card.own_words import rest_of, words_in
+from magpie_hf.card.own_words import rest_of
 from magpie_hf.card.provenance import writer_of
-from magpie_hf.card.stats import Built, Samples, Tally, published, with_rows
+from magpie_hf.card.stats import Built, Tally, published, with_rows
 from magpie_hf.dataset import legacy
+from magpie_hf.dataset.kept import contents_in, provenance_in, samples_in
+from magpie_hf.dataset.parquet import write_data, write_split
+from magpie_hf.dataset.place import check_same, has_others, is_begun
+from magpie_hf.dataset.readme import Readme
 from magpie_hf.errors import BadInput, Torn
 from magpie_hf.models.data_licence import licence_in
 from magpie_hf.recipe import Recipe
-from magpie_hf.review.calibration.record import KEPT, fits, keep, kept, summary_of
-from magpie_hf.review.marks import bad_rows, kept_marks
-from magpie_hf.review.precision import precision
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, SUFFIXES, TEXT_SPLITS
+from magpie_hf.review.calibration.record import KEPT, fits, keep, kept
+from magpie_hf.review.marks import bad_rows
 from magpie_hf.selection.selection import Selection
 from magpie_hf.stage import fingerprint
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import sum_of
-from magpie_hf.store.own_rows import is_own
 from magpie_hf.store.records import (
     FORMAT,
     LOCK,
@@ -49,27 +45,13 @@ from magpie_hf.store.records import (
     SELECTED,
     check_format,
     read_record,
-    torn,
 )
-from magpie_hf.store.rows import Published, open_table
+from magpie_hf.store.rows import Published
 from magpie_hf.store.shards import sync, write_record
-from magpie_hf.store.splits import ParquetSplit
 
 LOG = logging.getLogger("magpie_hf")
-OWN_WORDS = "own_words.md"  # the user's words in the card, while the card is written anew
-EDITED = "README.edited.md"  # a card that was changed outside their place; later ones are numbered from 2
 DROPPED = "dropped"
 PARTIAL = "partial-"  # prefix of the folders for a part of a build that is published
-UNDER_WAY = """---
-configs:
-- config_name: default
-  data_files: this-dataset-is-being-written/run-the-build-again.parquet
----
-This dataset is being written. If no build is running, run it again to finish it.
-"""
-GROUP_ROWS = 1_000  # most rows of a row group, as `datasets` writes them
-GROUP_BYTES = 100_000_000  # and most bytes in memory, as `datasets` aims at; the Hub's viewer refuses 300 MB
-SHARD_BYTES = 500_000_000  # most bytes of one parquet file, as in the Hub's own clients
 
 
 @dataclass(frozen=True)
@@ -90,74 +72,32 @@ class Folder:
     def _record_file(self) -> Path:
         return self.run / RECORD
 
+    @property
+    def _readme(self) -> Readme:
+        return Readme(self.path, self.run)
+
     def check(self, recipe: Recipe) -> None:
         """Check that the recipe can be built here; leaves nothing behind.
 
         Raises BadInput where the folder cannot be written, and where it holds other files, another build, or
         a build of an older or a newer version.
         """
-        try:
-            ground = next(
-                path
-                for path in (self.path.absolute(), *self.path.absolute().parents)
-                if path.exists() or path.is_symlink()
-            )
-            if not ground.is_dir():
-                raise BadInput(f"{ground} is no folder, so {self.path} cannot be one; choose another --out")
-            probe = Path(tempfile.mkdtemp(prefix=".magpie-", dir=ground))
-            try:
-                (probe / self.path.name).is_dir()  # a name that is too long fails here
-            finally:
-                probe.rmdir()
-            others = (
-                []
-                if not self.path.is_dir()
-                else [file.name for file in self.path.iterdir() if file != self.run]
-            )
-        except OSError as error:
-            raise BadInput(
-                f"{self.path} cannot be written ({error.strerror}); choose another --out"
-            ) from error
+        others = has_others(self.path, self.run)
         record = self._record() or self._by_provenance()
         if record:
-            self._card_text()  # one that is no UTF-8 is refused here
+            self._readme.read()  # one that is no UTF-8 is refused here
         if recipe.problems is not None and recipe.problems.holds(self.path):
             raise BadInput(
                 f"{self.path} is in the folder of the problems, {recipe.problems.source}, whose rows would be"
                 " problems, too; choose another --out"
             )
         if not record and not self._record_file.exists():
-            if others or (
-                self.run.is_dir()
-                and any(
-                    file.name.partition(".")[0] != LOCK and file.suffix != ".tmp"
-                    for file in self.run.iterdir()
-                )
-            ):
+            if others or is_begun(self.run):
                 raise BadInput(f"{self.path} holds other files; choose an empty or a new folder for --out")
             return
         if record:
             check_format(self.path, record)
-        if record and is_own(self.run) != (recipe.problems is not None):
-            if is_own(self.run):
-                raise BadInput(
-                    f"{self.path} holds a build of given problems; give --problems, or choose another --out"
-                )
-            raise BadInput(
-                f"{self.path} holds a build of sampled problems; leave out --problems or choose another --out"
-            )
-        if record.get("purpose", "") != self.purpose:
-            if self.purpose:
-                raise BadInput(f"{self.path} holds a build, and no calibration; choose another --out")
-            raise BadInput(f"{self.path} holds a calibration, and no build; choose another --out")
-        mine = {"model": recipe.generator.model.revision, "seed": recipe.seed}
-        for what, value in mine.items():
-            if value != record.get(what, value):
-                name = f" ({record['name']})" if what == "model" else ""
-                raise BadInput(
-                    f"{self.path} holds another build: its {what} is {record[what]}{name}, not {value};"
-                    " choose another --out"
-                )
+        check_same(record, recipe, self.purpose, self.path, self.run)
 
     @contextmanager
     def claimed(self, recipe: Recipe) -> Iterator[None]:
@@ -250,7 +190,7 @@ class Folder:
         folder = self.run / DROPPED / domain
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _write_parquet(folder, "train", dropped)
+        write_split(folder, "train", dropped)
 
     def write(self, recipe: Recipe, built: list[Built], numbers: dict[str, Tally]) -> None:
         """Write the published files of the build; does nothing where they are there already.
@@ -295,14 +235,14 @@ class Folder:
         made = card.files(contents, card.PLACEHOLDER, words=words)
         rest = rest_of(made[card.README].decode())
         # Where the record does not say which card was written, as after its loss, it may be an edited one.
-        if self._has_card and self._card_there not in (record.get("card"), rest):
+        if self._readme.is_none_of(record.get("card"), rest):
             LOG.warning(
                 "%s was changed outside the place for your own words, and is written anew; the changed one is"
                 " kept as %s",
-                self.path / card.README,
-                self._keep_edited(),
+                self._readme.file,
+                self._readme.keep_edited(),
             )
-        self._keep(OWN_WORDS, words)
+        self._readme.keep_words(words)
         for file, text in made.items():
             (staging / file).parent.mkdir(exist_ok=True)
             (staging / file).write_bytes(text)
@@ -318,7 +258,7 @@ class Folder:
         }
         unfinished = {key: value for key, value in record.items() if key not in ("finished", "content")}
         write_record(self._record_file, {**unfinished, "files": {**files, **new}})
-        (self.path / card.README).write_text(UNDER_WAY, encoding="utf-8")
+        self._readme.set_under_way()
         shutil.rmtree(self.run / DROPPED, ignore_errors=True)
         for file in sorted(set(files) - set(new)):
             (self.path / file).unlink(missing_ok=True)
@@ -344,90 +284,24 @@ class Folder:
         )
 
     def contents(self, files: Iterable[Path]) -> card.Contents:
-        """The contents of a card: the data files among `files`, and the provenance and samples in the run.
-
-        Raises BadInput where provenance or samples cannot be read.
-        """
-        provenance = self.provenance
-        try:
-            samples = {
-                domain["key"]: Samples(**self._kept(SAMPLES)[domain["key"]])
-                for domain in provenance["domains"]
-            }
-        except (KeyError, TypeError) as error:
-            raise BadInput(
-                f"{self.run / SAMPLES} is not what this version writes; run the build again"
-            ) from error
-        return card.Contents(provenance, samples, data_in(files, provenance))
+        """The contents of a card with these data files; see `kept.contents_in`."""
+        return contents_in(self.run, files)
 
     @property
     def own_words(self) -> str:
         """The own words in the card, also where a build was killed while it wrote it; "" without any."""
-        words = words_in(self._card_text())
-        if words is None:
-            kept = self.run / OWN_WORDS
-            words = kept.read_text(encoding="utf-8", errors="replace") if kept.is_file() else ""
-        return words
+        return self._readme.own_words
 
     @property
     def card_was_edited(self) -> bool:
         """Whether the card is another than the build wrote, besides the own words in it."""
         wrote = self._record().get("card") if self._record_file.exists() else None
-        return wrote is not None and self._has_card and self._card_there != wrote
-
-    @property
-    def _has_card(self) -> bool:
-        return self._card_text() not in ("", UNDER_WAY)
-
-    @property
-    def _card_there(self) -> str:
-        return rest_of(self._card_text())
-
-    def _card_text(self) -> str:
-        file = self.path / card.README
-        try:
-            return file.read_text(encoding="utf-8") if file.is_file() else ""
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{file} is no UTF-8 text; save it as UTF-8") from error
-
-    def _keep_edited(self) -> Path:
-        """Keep the card as it is beside earlier ones, and return the copy."""
-        number = 1
-        while True:
-            copy = self.run / (EDITED if number == 1 else EDITED.replace(".md", f".{number}.md"))
-            if not copy.exists():
-                self._keep(copy.name, self._card_text())
-            if copy.read_text(encoding="utf-8", errors="replace") == self._card_text():
-                return copy
-            number += 1
-
-    def _keep(self, name: str, text: str) -> None:
-        """Write a text of the user's into the run, whole or not at all; an empty one is removed."""
-        file = self.run / name
-        if not text:
-            file.unlink(missing_ok=True)
-            return
-        aside = file.with_suffix(".tmp")
-        aside.write_text(text, encoding="utf-8")
-        sync(aside)
-        aside.replace(file)
+        return wrote is not None and self._readme.is_none_of(wrote)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the rows were made, how many of them people read, and what a calibration says of their labels.
-
-        Raises BadInput where that cannot be read, or has another format.
-        """
-        provenance = self._kept(PROVENANCE)
-        if provenance.get("format") != FORMAT or "sft" not in provenance:
-            raise BadInput(f"{self.run / PROVENANCE} is of another version of magpie_hf; run the build again")
-        for share in precision(kept_marks(self.run).values())["all"].values():
-            provenance["reviewed"] = {"read": share.read, "good": share.right}
-        if (record := kept(self.run)) is not None:
-            least = provenance["pairing"]["min_majority_share"]
-            if (numbers := summary_of(record, least).to_card()) is not None:
-                provenance["calibration"] = numbers
-        return provenance
+        """How the rows were made; see `kept.provenance_in`."""
+        return provenance_in(self.run)
 
     def keep_calibration(self, recipe: Recipe, record: Mapping[str, Any] | None) -> None:
         """Keep the record of a calibration for the card; None keeps the one here, if it is of this solver."""
@@ -450,15 +324,9 @@ class Folder:
     def _knows(self, samples: Mapping[str, Any]) -> bool:
         """Whether the provenance can be read, and the samples are those of the run."""
         try:
-            return self.knows_provenance and self._kept(SAMPLES) == samples
+            return self.knows_provenance and samples_in(self.run) == samples
         except BadInput:
             return False
-
-    def _kept(self, name: str) -> dict[str, Any]:
-        try:
-            return read_record(self.run / name)
-        except FileNotFoundError as error:
-            raise torn(self.run / name, type(error).__name__) from error
 
     def _stage(self, recipe: Recipe, one: Built, numbers: Tally, staging: Path, created: int) -> None:
         (staging / one.domain.key).mkdir(parents=True, exist_ok=True)
@@ -466,7 +334,7 @@ class Folder:
         if one.dropped is not None and len(one.dropped):
             folder = staging / self.run.name / DROPPED / one.domain.key
             folder.mkdir(parents=True)
-            _write_parquet(folder, "train", one.dropped)
+            write_split(folder, "train", one.dropped)
 
     def _record(self) -> dict[str, Any]:
         """The record; an empty one where there is none.
@@ -512,79 +380,6 @@ class Folder:
             file for pattern in patterns for file in self.path.glob(pattern) if self.run not in file.parents
         ]
         return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files)}
-
-
-def write_data(data: Mapping[str, Mapping[str, Published]], folder: Path) -> None:
-    """Write the parquet files of all configurations and splits, as `DatasetDict.push_to_hub` names them."""
-    for config, splits in data.items():
-        (folder / config).mkdir(exist_ok=True)
-        for split, rows in splits.items():
-            _write_parquet(folder / config, split, rows)
-
-
-def data_in(files: Iterable[Path], provenance: Mapping[str, Any]) -> dict[str, dict[str, ParquetSplit]]:
-    """The splits in parquet files, by configuration: the domains in their order, then `candidates`."""
-    found: dict[str, dict[str, list[Path]]] = {}
-    for file in sorted(file for file in files if file.suffix == ".parquet"):
-        found.setdefault(file.parent.name, {}).setdefault(file.name.rsplit("-", 3)[0], []).append(file)
-    domains = [domain["key"] for domain in provenance["domains"]]
-    order = [
-        *(config for domain in domains for config in (domain, *(domain + suffix for suffix in SUFFIXES))),
-        CANDIDATES_CONFIG,
-    ]
-    splits = [f"{side}{text}" for side in SIDES for text in ("", *(f"_{text}" for text in TEXT_SPLITS))]
-    return {
-        config: {
-            split: ParquetSplit(tuple(found[config][split])) for split in splits if split in found[config]
-        }
-        for config in order
-        if config in found
-    }
-
-
-def _write_parquet(folder: Path, split: str, rows: Published) -> None:
-    """Write a split, one shard in memory at a time."""
-    tables = [file for file in rows.files if len(open_table(file))]
-    files = min(len(tables), max(1, -(-sum(table.nbytes for table in rows.tables()) // SHARD_BYTES)))
-    for number in range(files):
-        first, last = number * len(tables) // files, (number + 1) * len(tables) // files
-        file = folder / f"{split}-{number:05d}-of-{files:05d}.parquet"
-        # As Dataset.to_parquet does: with chunks that follow the content, the Hub stores an unchanged part
-        # once. Without the features in the schema, which `datasets` of another age may not know: before 4.0
-        # it had no `List`. All versions derive the same from the types of the columns.
-        with pq.ParquetWriter(
-            file,
-            rows.features.arrow_schema.remove_metadata(),
-            use_content_defined_chunking=DEFAULT_CDC_OPTIONS,
-            write_page_index=True,
-        ) as writer:
-            for table in _row_groups(map(open_table, tables[first:last])):
-                writer.write_table(table)
-
-
-def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The rows in tables of `GROUP_ROWS` rows, but for the last, and each of these in equal parts of at most
-    `GROUP_BYTES`. A larger row stands alone.
-
-    `datasets` reads as many rows at once as the first row group of a file holds, so none may be empty.
-    """
-    waiting: pa.Table | None = None
-    for table in tables:
-        waiting = pa.concat_tables([waiting, table]) if waiting else table
-        while len(waiting) >= GROUP_ROWS:
-            yield from _parts(waiting.slice(0, GROUP_ROWS))
-            waiting = waiting.slice(GROUP_ROWS)
-    if waiting:
-        yield from _parts(waiting)
-
-
-def _parts(group: pa.Table) -> Iterator[pa.Table]:
-    if len(group) == 1 or group.nbytes <= GROUP_BYTES:
-        yield group
-        return
-    half = len(group) // 2
-    yield from _parts(group.slice(0, half))
-    yield from _parts(group.slice(half))
 
 
 def _plain(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

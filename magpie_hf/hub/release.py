@@ -16,7 +16,8 @@ from typing import NamedTuple
 from magpie_hf.card import card
 from magpie_hf.card.stats import with_rows
 from magpie_hf.card.wording import Wording
-from magpie_hf.dataset.folder import PARTIAL, Folder, data_in, write_data
+from magpie_hf.dataset.folder import PARTIAL, Folder
+from magpie_hf.dataset.parquet import data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
 from magpie_hf.hub.builds import Build, beside, build_of, in_order, joined, renamed, stated

@@ -1,49 +1,38 @@
 """A model's chat format, derived from its own chat template: pre-query prefix, prompts, thinking and answer.
 
-Not here: a table of templates.
+Not here: a table of templates, rendering one (template.py), and how turns end (ends.py).
 """
 
 from __future__ import annotations
 
-import datetime
 import re
 import threading
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
 from string import ascii_uppercase
 from typing import Any
 
-from magpie_hf.errors import BadInput, shortened
-from magpie_hf.models.marks import THINK
-from magpie_hf.models.model import Model, json_of, vocabulary
+from magpie_hf.errors import BadInput
+from magpie_hf.models.ends import Ends, ends_in_config
+from magpie_hf.models.model import Model, vocabulary
 from magpie_hf.models.rendering import INSTRUCTION, PROBES, tried
 from magpie_hf.models.switches import values_of
-from magpie_hf.models.thinking import Parts, Thinking, parted, thinking_of, written
+from magpie_hf.models.template import Template
+from magpie_hf.models.thinking import Thinking, published, thinking_of
 from magpie_hf.models.tokenizer import BROKEN, tokenizer_of
 
 Message = dict[str, str]
 
 SOLVING_INSTRUCTION = INSTRUCTION
 _SYSTEM_PROBE = "MagpieReadsTheSystemTextHere"
-# A text that every tokenizer of a chat model gives back; the Japanese is "solve the problem".
-_ROUND_TRIP = "Let $x < y$ , and \\frac{1}{2} = z:\n\n問題を解け 。\nThen stop ."
-# Some templates print today's date. A fixed date makes a build that is resumed tomorrow ask the same prompts.
-_TODAY = datetime.datetime(2024, 7, 26)
 # Markers of other chat formats. The list of names between bars is short, because |AB|<|BC|>|CA| is
 # mathematics.
 _FOREIGN_MARKERS = (
     r"<\|(?:[A-Za-z0-9]{2,}_[A-Za-z0-9_]{2,}|endoftext|user|assistant|system|end|EOT)\|>"
     r"|<｜[^｜\n]{2,40}｜>|<(?:start|end)_of_(?:turn|text)>|<</?SYS>>|\[/?INST\]"
 )
-
-# What begins the next turn, as far as every such turn has it: a mark in brackets, or a line up to its colon.
-# A line break before it is a part of it, because a text may have "Answer:" inside a line.
-_MARK = re.compile(r"\n?(?P<mark>(?!\s)(?:<[^<>\s]+>|\[[^\[\]\s]+\]|[^\n:：]*[:：]|[^\n]*\S))")
-_WORD, _LETTER = re.compile(r"[^\W\d_]{2}"), re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True)
@@ -80,27 +69,9 @@ class Chat:
         name: str = "the tokenizer",
         options: Mapping[str, Any] = {},
     ) -> None:
+        self._template = Template(tokenizer, name, options)
         self.tokenizer = tokenizer
         self.name = name
-        self._options = dict(options)
-        back = tokenizer.decode(self._encode(_ROUND_TRIP), clean_up_tokenization_spaces=False)
-        if back != _ROUND_TRIP:
-            raise BadInput(
-                f"the tokenizer of {name} does not give a text back as it was ({back!r}); use another model,"
-                " or a copy with the tokenizer.json that it was trained with"
-            )
-        template = getattr(tokenizer, "chat_template", None)
-        if isinstance(template, dict) and "default" not in template:
-            named = ", ".join(map(str, template))
-            raise BadInput(
-                f"{name} has chat templates for {named} and none by default; save the right one"
-                " as chat_template.jinja in a local copy of the model"
-            )
-        if not template:
-            raise BadInput(
-                f"{name} has no chat template, so it has no user turn to open; give an aligned (instruct)"
-                " model"
-            )
         self._model_end_ids = tuple(end_ids)
         self._known_choices: dict[tuple[str, tuple[str, ...]], tuple[int, tuple[int, ...]]] = {}
         self.pre_query_prefix(None)
@@ -126,8 +97,8 @@ class Chat:
         lead = None
         if text is not None and (place or self.system_place) == "user":
             system, lead = None, text
-        before = self._cut(system, PROBES[0], lead)[0]
-        if before != self._cut(system, PROBES[1], lead)[0]:
+        before = self._template.around(system, PROBES[0], lead)[0]
+        if before != self._template.around(system, PROBES[1], lead)[0]:
             raise BadInput(
                 f"the chat template of {self.name} writes another beginning for another user text, so it"
                 " cannot be cut; use another model"
@@ -147,7 +118,7 @@ class Chat:
             Gemma 2, Mixtral and Mistral v0.1 have no system role.
         """
         try:
-            before = self._cut(_SYSTEM_PROBE, PROBES[0])[0]
+            before = self._template.around(_SYSTEM_PROBE, PROBES[0])[0]
         except BadInput:
             return "user"
         return "system" if _SYSTEM_PROBE in before else "user"
@@ -188,11 +159,11 @@ class Chat:
     def _prefix(self, system: str | None, place: str | None) -> tuple[list[int], bool]:
         """The ids of the pre-query prefix, and whether its last space is left out of them."""
         text = self.prefix_text(system, place)
-        ids = self._encode(text)
+        ids = self._template.encode(text)
         if not text.endswith(" "):
             return ids, False
-        shorter = self._encode(text.removesuffix(" "))
-        chats = [self._encode(text + letter) for letter in ascii_uppercase]
+        shorter = self._template.encode(text.removesuffix(" "))
+        chats = [self._template.encode(text + letter) for letter in ascii_uppercase]
         joined = any(chat[: len(ids)] != ids for chat in chats)
         left = joined and all(chat[: len(shorter)] == shorter for chat in chats)
         return (shorter, True) if left else (ids, False)
@@ -201,23 +172,25 @@ class Chat:
 
     def closed_text(self, messages: Sequence[Message]) -> str:
         """The conversation and the head of the assistant's turn, as text."""
-        return self._render(messages)
+        return self._template.render(messages)
 
     def closed_prompt(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the conversation and the head of the assistant's turn."""
-        return self._encode(self.closed_text(messages))
+        return self._template.encode(self.closed_text(messages))
 
     def closed_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
         """`closed_prompt` of many conversations, on all cores."""
-        return self._encode_all(self.closed_text(messages) for messages in conversations)
+        return self._template.encode_all(self.closed_text(messages) for messages in conversations)
 
     def finished_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
         """Token ids of whole conversations up to the last end of turn, as a reward model reads them."""
-        return self._encode_all(self._render(messages, generation=False) for messages in conversations)
+        return self._template.encode_all(
+            self._template.render(messages, generation=False) for messages in conversations
+        )
 
     def answer_prompts(self, conversations: Iterable[Sequence[Message]]) -> list[array[int]]:
         """Prompts that the answer follows directly: a template that opens a thought gets an empty one."""
-        return self._encode_all(self._before_choice(messages, "") for messages in conversations)
+        return self._template.encode_all(self._before_choice(messages, "") for messages in conversations)
 
     def choice_prompts(
         self, conversations: Iterable[Sequence[Message]], lead: str, choices: Sequence[str]
@@ -229,7 +202,7 @@ class Chat:
         an empty one. Raises BadInput where the choices do not differ in one token.
         """
         tail, tokens = self._choices(lead, tuple(choices))
-        prompts = self._encode_all(
+        prompts = self._template.encode_all(
             self._before_choice(messages, lead) + choices[0] for messages in conversations
         )
         if any(ids[-tail] != tokens[0] for ids in prompts):
@@ -253,7 +226,7 @@ class Chat:
         """
         if (lead, choices) not in self._known_choices:
             text = self._before_choice([{"role": "user", "content": "x"}], lead)
-            whole = [self._encode(text + choice) for choice in choices]
+            whole = [self._template.encode(text + choice) for choice in choices]
             cut = next((i for i, ids in enumerate(zip(*whole, strict=False)) if len(set(ids)) > 1), None)
             if (
                 cut is None
@@ -308,7 +281,7 @@ class Chat:
     @cached_property
     def thinking(self) -> Thinking:
         """How the model marks its thinking."""
-        return thinking_of(self._render, str(self.tokenizer.chat_template))
+        return thinking_of(self._template.render, str(self.tokenizer.chat_template))
 
     def check_solving(self) -> None:
         """Raises BadInput where the model's thinking could not be told from its answers."""
@@ -341,26 +314,19 @@ class Chat:
             reason = "special_tokens"
         elif BROKEN.search(turn):
             reason = "broken_characters"
-        return Response(self._published(turn, parts), parts.thinking or None, parts.answer, reason)
-
-    def _published(self, turn: str, parts: Parts) -> str:
-        """The turn as it is where it has the published form, a <think> that the template opened put back."""
-        own = f"{THINK}\n{turn}" if self.opens_thinking and not turn.startswith(THINK) else turn
-        if parts.closed:
-            same = parted(own) == (parts.thinking, parts.answer)
-        else:
-            same = own.removeprefix(THINK).strip() == parts.thinking
-        return own if same else written(parts, self.opens_thinking)
+        return Response(
+            published(turn, parts, self.opens_thinking), parts.thinking or None, parts.answer, reason
+        )
 
     @property
     def end_ids(self) -> tuple[int, ...]:
         """Ids that end an assistant's turn, from the tokenizer, the generation config and the template."""
-        return self._answer_ends[0]
+        return self._ends.of_answer[0]
 
     @property
     def end_texts(self) -> tuple[str, ...]:
         """Texts that end an assistant's turn where the template ends it with no token, such as RWKV's."""
-        return self._answer_ends[1]
+        return self._ends.of_answer[1]
 
     @property
     def turn_end_ids(self) -> tuple[int, ...]:
@@ -368,7 +334,7 @@ class Chat:
 
         Never a newline.
         """
-        return self._user_ends[0]
+        return self._ends.of_user[0]
 
     @property
     def turn_end_texts(self) -> tuple[str, ...]:
@@ -376,26 +342,11 @@ class Chat:
 
         Such as "\nAssistant:" and "[/INST]".
         """
-        return self._user_ends[1]
+        return self._ends.of_user[1]
 
     @cached_property
-    def _answer_ends(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        ids = {self.tokenizer.eos_token_id, *self._model_end_ids}
-        after = self._after_answer()
-        token, text = self._end(after)
-        # Solar Open ends each part of a turn with one token, and the turn with another.
-        if token is not None and self._added(self.thinking.closing) != token:
-            ids.add(token)
-        known = tuple(sorted(i for i in ids if i is not None))
-        # A mark that the template writes before a token belongs to the answer, such as </response>.
-        ended = any(one in known for one in self._encode(after))
-        return known, () if ended or text is None else (text,)
-
-    @cached_property
-    def _user_ends(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        token, text = self._end(self._cut(None, PROBES[0])[1])
-        ids = self.end_ids if token is None else tuple(sorted({*self.end_ids, token}))
-        return ids, () if text is None else (text,)
+    def _ends(self) -> Ends:
+        return Ends(self._template, self._model_end_ids, self.thinking.closing)
 
     @cached_property
     def special_pattern(self) -> re.Pattern[str]:
@@ -403,133 +354,12 @@ class Chat:
 
         These are the tokenizer's own, and well-known ones of other formats.
         """
-        rendered = self._render(
-            [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], generation=False
-        )
-        rendered += self._render([{"role": "user", "content": "x"}])
-        own = {
-            token.content
-            for token in self.tokenizer.added_tokens_decoder.values()
-            if token.content.strip() and (token.special or token.content in rendered)
-        }
-        longest_first = sorted(own, key=lambda content: (-len(content), content))
+        longest_first = sorted(self._template.markers(), key=lambda content: (-len(content), content))
         return re.compile("|".join([_FOREIGN_MARKERS, *map(re.escape, longest_first)]))
-
-    # --- plumbing -------------------------------------------------------------------------------------------
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a piece of the format, with nothing added."""
-        return self._encode(text)
-
-    def _encode(self, text: str) -> list[int]:
-        return [int(i) for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
-
-    def _encode_all(self, texts: Iterable[str]) -> list[array[int]]:
-        """Token ids of many texts, encoded in blocks on all cores.
-
-        The blocks bound the memory of the tokenizer's own records. Ids are arrays of four bytes each: a
-        shard's prompts as lists of Python integers take ten times as much.
-        """
-        prompts: list[array[int]] = []
-        waiting = iter(texts)
-        while some := list(islice(waiting, 64)):
-            encoded = self.tokenizer(some, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-            prompts += [array("i", ids) for ids in encoded]
-        return prompts
-
-    def _render(self, messages: Sequence[Message], generation: bool = True) -> str:
-        return self._rendered(messages, generation, self._as_parts)
-
-    def _rendered(self, messages: Sequence[Message], generation: bool, as_parts: bool) -> str:
-        shaped: list[Any] = list(messages)
-        if as_parts:
-            shaped = [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in messages]
-        try:
-            text = self.tokenizer.apply_chat_template(
-                shaped,
-                tokenize=False,
-                add_generation_prompt=generation,
-                strftime_now=_TODAY.strftime,
-                **self._options,
-            )
-            text.encode()  # no tokenizer takes half a character
-        except Exception as error:  # a template is a program: it may raise anything
-            roles = ", ".join(message["role"] for message in messages)
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise BadInput(
-                f"the chat template of {self.name} refuses a conversation of {roles}: {reason}; use another"
-                " model, or save a mended chat_template.jinja in a local copy of it"
-            ) from error
-        return str(text)
-
-    @cached_property
-    def _as_parts(self) -> bool:
-        """Whether the template shows a text only as a list of parts, as those of models of images do.
-
-        A list that is merely printed does not pass, for it escapes the line breaks of the probe.
-        """
-        messages = [{"role": "user", "content": PROBES[1]}]
-        for as_parts in (False, True):
-            with suppress(BadInput):
-                if PROBES[1] in self._rendered(messages, True, as_parts):
-                    return as_parts
-        return False
-
-    def _cut(self, system: str | None, probe: str, lead: str | None = None) -> tuple[str, str]:
-        """What the template writes before and after the user's text, whose turn begins with the lead."""
-        messages = [{"role": "user", "content": probe if lead is None else f"{lead}\n\n{probe}"}]
-        if system is not None:
-            messages.insert(0, {"role": "system", "content": system})
-        parts = self._render(messages).split(probe)
-        if len(parts) != 2:
-            what = (
-                "changes or leaves out the user's text"
-                if len(parts) == 1
-                else f"writes the user's text {len(parts) - 1} times"
-            )
-            raise BadInput(
-                f"the chat template of {self.name} {what}, so it cannot be cut before the user's turn; use"
-                " another model"
-            )
-        return parts[0], parts[1]
-
-    def _after_answer(self) -> str:
-        """What the template writes after an answer; where that is nothing, what it writes before a next turn.
-
-        RWKV's and LLaVA's show an answer's end in a next turn alone.
-        """
-        messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": PROBES[0]}]
-        after = self._render(messages, generation=False).partition(PROBES[0])[2]
-        with suppress(BadInput):
-            if not after.strip():
-                messages.append({"role": "user", "content": PROBES[1]})
-                between = self._render(messages, generation=False).partition(PROBES[0])[2]
-                return between.partition(PROBES[1])[0] if PROBES[1] in between else after
-        return after
-
-    def _end(self, after: str) -> tuple[int | None, str | None]:
-        """The ends of a turn after which a template goes on so: an added token's id, and a text before it."""
-        first = self._added_pattern.split(after, maxsplit=1)[0]
-        token, mark = self._added(after[len(first) :]), _MARK.search(first)
-        if mark is not None and _WORD.search(mark["mark"]):
-            return token, mark.group()
-        # What mathematics may write, such as "A:", ends a turn only as the template writes it, and no full
-        # stop does
-        whole = first.rstrip()
-        return token, whole if token is None and _LETTER.search(whole) else None
-
-    def _added(self, text: str) -> int | None:
-        """The id of the added token at the start of the text; None without one, or for white space."""
-        ids = self._encode(text)
-        token = self.tokenizer.added_tokens_decoder.get(ids[0]) if ids else None
-        return ids[0] if token is not None and token.content.strip() else None
-
-    @cached_property
-    def _added_pattern(self) -> re.Pattern[str]:
-        """Matches the added tokens that are no white space."""
-        added = [token.content for token in self.tokenizer.added_tokens_decoder.values()]
-        longest_first = sorted(filter(str.strip, added), key=len, reverse=True)
-        return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        return self._template.encode(text)
 
 
 def chat_of(model: Model) -> Chat:
@@ -552,7 +382,7 @@ def _load_chat(model: Model) -> Chat:
         template = template.get("default")
     if isinstance(template, str) and template:
         tried(template, model.name, options)
-    chat = Chat(tokenizer, _generation_ends(model), model.name, options)
+    chat = Chat(tokenizer, ends_in_config(model), model.name, options)
     _check_vocabulary(model, chat)
     return chat
 
@@ -566,17 +396,3 @@ def _check_vocabulary(model: Model, chat: Chat) -> None:
             f"the chat format of {model.name} has token {highest}, and the vocab_size in its config.json is"
             f" {rows}; give the tokenizer that came with the weights"
         )
-
-
-def _generation_ends(model: Model) -> list[int]:
-    """The end-of-sequence ids of the model's generation config; empty without such a file."""
-    config = json_of(model, "generation_config.json") or {}
-    ends = config.get("eos_token_id")
-    ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    if not all(type(i) is int and 0 <= i < 2**31 for i in ids):
-        said = shortened(ends)
-        raise BadInput(
-            f"eos_token_id in the generation_config.json of {model.name} is {said}; give a token id"
-            " or a list of them"
-        )
-    return ids

@@ -1,6 +1,6 @@
 """A model's identity, and the contents of its folder or repository.
 
-Not here: chat templates (chat.py), or where a model runs.
+Not here: chat templates (template.py), or where a model runs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The switches of a chat template: variables of its own that it reads, such as enable_thinking.
 
-Not here: rendering a template with their values (chat.py).
+Not here: rendering a template with their values (template.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a model marks its thinking: cut out of its chat template, and read in what it writes.
 
-Not here: prompts and the tokens that end a turn (chat.py).
+Not here: prompts (chat.py), and the tokens that end a turn (ends.py).
 """
 
 from __future__ import annotations
@@ -209,11 +209,21 @@ def parted(turn: str) -> tuple[str | None, str]:
     return (head.removeprefix(THINK).strip(), tail.strip()) if closed else (None, turn)
 
 
-def written(parts: Parts, opened: bool) -> str:
-    """A turn in the one form in which thinking is published.
+def published(turn: str, parts: Parts, opened: bool) -> str:
+    """A turn in the one form in which thinking is published: as it is, where it has that form.
 
-    An empty thought is written only where the head of the turn opens one (`opened`).
+    opened: whether the head of the turn opens a thought; its <think> is put back.
     """
+    own = f"{THINK}\n{turn}" if opened and not turn.startswith(THINK) else turn
+    if parts.closed:
+        same = parted(own) == (parts.thinking, parts.answer)
+    else:
+        same = own.removeprefix(THINK).strip() == parts.thinking
+    return own if same else _written(parts, opened)
+
+
+def _written(parts: Parts, opened: bool) -> str:
+    """An empty thought is written only where the head of the turn opens one (`opened`)."""
     if parts.closed and not parts.thinking and not opened:
         return parts.answer
     thought = f"{THINK}\n{parts.thinking}"

@@ -1,6 +1,6 @@
 """A model's own tokenizer, as its tokenizer.json says, loaded once in a process.
 
-Not here: chat templates (chat.py).
+Not here: chat templates (template.py).
 """
 
 from __future__ import annotations

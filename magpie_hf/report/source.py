@@ -16,7 +16,8 @@ from typing import Any
 
 from magpie_hf.card.contents import Contents
 from magpie_hf.card.stats import with_rows
-from magpie_hf.dataset.folder import Folder, data_in, write_data
+from magpie_hf.dataset.folder import Folder
+from magpie_hf.dataset.parquet import data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
 from magpie_hf.report.finding import dropped_files, sampled_of
