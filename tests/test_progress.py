@@ -31,7 +31,7 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import EngineError
-from magpie_hf.progress import captured_output, lines
+from magpie_hf.progress import captured_output, lines, messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.captured_output import Log
 from magpie_hf.progress.events import (
@@ -226,6 +226,32 @@ def test_the_time_left_is_right_before_a_shard_is_finished(
     assert len(wrong) <= 0.1 * whole, wrong
 
 
+def test_ten_seconds_may_be_faster_than_the_fastest_thirty() -> None:
+    board = Board()
+    for now, said in (
+        (4200.0, "5,000 (now 84% of it)"),
+        (5000.0, "5,000 (now 100% of it)"),
+        (5100.0, "5,000"),
+    ):
+        board.take(Speed("it", 9, 0, now, 4000.0, 5000.0, "engine"))
+        assert messages.speeds(board).endswith(f"4,000 on average, highest mean of 30 s {said}")
+
+
+def test_rows_whose_requests_may_go_on_are_not_done() -> None:
+    """Answers with tools: the first round of 60 is over, and each may have another one."""
+    board, stage = Board(), "tool_answers"
+    planned = replace(PLANNED.domains[0], answers=(stage,), engines={stage: "it"})
+    board.take(replace(PLANNED, domains=(planned,)))
+    board.take(SelectionMoved("algebra", 100, 100, 100, {}))
+    first = StageRequests("algebra", stage, 60, 60, 60, 60, 6000, 600, 276.3, ahead=60)
+    board.take(UnderWay((first,)))
+    assert board.done(stage, "algebra") == 30
+    board.take(UnderWay((replace(first, asked=80, done=70, ahead=20),)))
+    assert board.done(stage, "algebra") == 42
+    board.take(ShardFinished("algebra", stage, 60, 9.0, 0, {}))
+    assert board.done(stage, "algebra") == 60
+
+
 def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
     """An engine that makes 300 tokens a second, or reads 1,500, while others wait."""
     for price, counted, expected in ((0.3, "engine", 0.3), (0.0, "engine", 0.0), (0.3, "finished", 0.2)):
@@ -290,8 +316,8 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     said = out.getvalue().splitlines()
     assert (
         said[0]
-        == "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, peak over 30 s"
-        " 5,000 (now 84% of it); 256 requests in flight; – left; dropped: 236 near_duplicate"
+        == "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, highest mean of"
+        " 30 s 5,000 (now 84% of it); 256 requests in flight; – left; dropped: 236 near_duplicate"
     )
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [
         "algebra: 3,000 problems of 3,760 samples",

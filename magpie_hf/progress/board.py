@@ -201,7 +201,7 @@ class Board:
         under_way = self._under_way.get((stage, domain))
         if under_way is None or not under_way.asked or (stage, domain) in self._over:
             return made
-        return made + self._alive(under_way) * under_way.done / under_way.asked
+        return made + self._alive(under_way) * under_way.done / (under_way.asked + under_way.ahead)
 
     def _alive(self, one: StageRequests) -> float:
         """Rows of shards under way without those that were dropped before: an estimate."""

@@ -132,7 +132,8 @@ class StageRequests:
 
     rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
     prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
-    natural logarithms of each one's tokens; truncated: those that did not stop by themselves.
+    natural logarithms of each one's tokens; truncated: those that did not stop by themselves; ahead: requests
+    that may follow in these shards, as the next round of an answer with tools.
     """
 
     domain: str
@@ -145,6 +146,7 @@ class StageRequests:
     prompt_tokens: int
     log_tokens: float
     truncated: int = 0
+    ahead: int = 0
 
 
 @dataclass(frozen=True)

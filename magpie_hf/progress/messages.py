@@ -27,8 +27,10 @@ def speeds(board: Board) -> str:
         said = tr("{now} tokens/s now, {average} on average", now=_rate(now), average=_rate(average))
     if best is None:
         return said
-    share = UNKNOWN if now is None else f"{now / best:.0%}"
-    return said + tr(", peak over 30 s {best} (now {share} of it)", best=_rate(best), share=share)
+    said += tr(", highest mean of 30 s {best}", best=_rate(best))
+    if now is None or now > best:  # "now" looks back 10 s, in which an engine can be faster
+        return said
+    return said + tr(" (now {share:.0%} of it)", share=now / best)
 
 
 def in_flight(board: Board) -> str:

@@ -120,6 +120,7 @@ class Requests:
                         stage.prompt_tokens,
                         round(stage.log_tokens, 3),
                         stage.truncated,
+                        sum(one.journal.ahead for one in under_way),
                     )
                 )
             return tuple(told)
