@@ -2,7 +2,7 @@
 // Not here: the problem and its published answer (detail.js).
 
 // Cards beside each other, which scroll sideways where they are many.
-const shelf = (title, cards) =>
+const beside = (title, cards) =>
   make("div", { class: "candidates", tabindex: "0", role: "region", "aria-label": title }, ...cards);
 
 // Chosen beside rejected, and the others on demand; without a pair, all of them.
@@ -11,7 +11,7 @@ function candidates(details, title, spoken) {
   const shown = ([one, at]) => candidate(one, at, details, spoken);
   const chosen = all.find(([, at]) => at === details.chosen_index);
   const rejected = all.find(([one, at]) => at === details.rejected_index || one.smaller);
-  if (!chosen || !rejected) return [shelf(title, all.map(shown))];
+  if (!chosen || !rejected) return [beside(title, all.map(shown))];
   const pair = [chosen, rejected];
   const tokens = pair.map(([one]) => tokensOf(one.text ?? ""));
   const flags = differing(...tokens);
@@ -119,7 +119,7 @@ function toolAnswers(details, spoken) {
       spoken(one.text),
     ),
   );
-  return make("section", { class: "tools" }, make("h3", {}, title), shelf(title, cards));
+  return make("section", { class: "tools" }, make("h3", {}, title), beside(title, cards));
 }
 
 // The model's thinking, folded; it is typeset when it is unfolded.
