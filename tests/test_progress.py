@@ -165,6 +165,8 @@ def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     board.take(UnderWay(()))
     assert board.done("instruct", "algebra") == 15, "the shard is over, and not told yet"
     board.take(ShardFinished("algebra", "instruct", 60, 40.0, 600, {}))
+    board.take(ShardFinished("algebra", "clean", 60, 1.0, 0, {}, dropped=5))
+    assert board.done("clean", "algebra") == 60, "before the filtering, samples count, also those dropped"
     board.take(SelectionMoved("algebra", 60, 48, 100, {"near_duplicate": 12}))
     assert (board.done("instruct", "algebra"), board.needed("algebra")) == (60, 125)
     board.take(UnderWay((StageRequests("algebra", "candidates", 60, 192, 96, 96, 9600, 960, 442.1),)))
@@ -352,6 +354,8 @@ def test_a_live_view_fits_its_terminal(columns: int, cell: str, tmp_path: Path) 
     last = sampled[max(at for at, line in enumerate(sampled) if line.startswith("stage")) :]
     assert any(line.startswith("instruct") and cell in line for line in last), last
     assert any(line.startswith("accepted") for line in last)
+    assert ("         GB are free on the disk" in sampled) == (columns == 40), "lines end between words"
+    assert not [line for line in last if "in flight" in line or "now" in line], "nothing runs any more"
     assert max(map(len, sampled)) <= columns
     assert (re.search(r"\x1b\[[0-9;]*3[1-7]m", text) is None) == (columns == 40), "NO_COLOR is heeded"
 
@@ -375,7 +379,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     assert text.rindex("\x1b[?25h") < text.rindex("stopped;"), "the last words stand below the view"
 
 
-@pytest.mark.parametrize(("how", "out", "err"), [("auto", 4, 1), ("json", 19, 0), ("quiet", 1, 0)])
+@pytest.mark.parametrize(("how", "out", "err"), [("auto", 5, 1), ("json", 19, 0), ("quiet", 1, 0)])
 def test_noise_goes_to_the_log(how: str, out: int, err: int, tmp_path: Path) -> None:
     for _ in range(2 if how == "quiet" else 1):
         done = subprocess.run(shown(how, tmp_path), capture_output=True, text=True, timeout=60, check=True)

@@ -17,7 +17,9 @@ def speeds(board: Board) -> str:
     """Tokens a second: now, on average, and the peak in this folder."""
     speed = board.speed
     now, average, best = (None, None, None) if speed is None else (speed.now, speed.average, speed.best)
-    if speed is not None and speed.counted == "finished":
+    if board.ended:
+        now, said = None, tr("{average} tokens/s on average", average=_rate(average))
+    elif speed is not None and speed.counted == "finished":
         said = tr(
             "{now} tokens/s now, by finished requests, {average} on average",
             now=_rate(now),
@@ -34,7 +36,9 @@ def speeds(board: Board) -> str:
 
 
 def in_flight(board: Board) -> str:
-    """Requests in flight, and how many of them wait in the engine's queue."""
+    """Requests in flight, and how many of them wait in the engine's queue; empty after the end."""
+    if board.ended:
+        return ""
     running = 0 if board.speed is None else board.speed.running
     said = tr("{running:,} requests in flight", running=running)
     waiting = 0 if board.speed is None else running - board.speed.working
