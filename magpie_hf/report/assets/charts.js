@@ -239,7 +239,9 @@ function throughput(speed) {
     line(LEFT, y(value), wide - RIGHT, y(value), "grid"),
     svgText(LEFT - 6, y(value) + 3.5, short(value), "end"),
   ]);
-  const ticks = timeTicks(speed.seconds, wide === WIDE ? 4 : 8).map((value) => svgText(x(value), high - 22, duration(value)));
+  const ticks = timeTicks(speed.seconds, wide === WIDE ? 4 : 8).map((value) =>
+    svgText(x(value), high - 22, duration(value)),
+  );
   const marks = speed.marks.map((mark) => {
     const label = say(`mark_${mark.what}`, {
       engine: mark.engine ?? "",
