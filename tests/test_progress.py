@@ -49,6 +49,7 @@ from magpie_hf.progress.events import (
     as_json,
     name_of,
 )
+from magpie_hf.progress.live import Live
 from magpie_hf.progress.remaining import Estimates
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}
@@ -358,6 +359,27 @@ def test_a_live_view_fits_its_terminal(columns: int, cell: str, tmp_path: Path) 
     assert not [line for line in last if "in flight" in line or "now" in line], "nothing runs any more"
     assert max(map(len, sampled)) <= columns
     assert (re.search(r"\x1b\[[0-9;]*3[1-7]m", text) is None) == (columns == 40), "NO_COLOR is heeded"
+
+
+def test_what_matters_is_in_sight_however_many_stages_there_are() -> None:
+    """Those that are equally far share a row where the terminal is too low for one each."""
+    view = Live(stream := io.StringIO(), stream)
+    samples = tuple(
+        f"{name}_round{number}" for number in range(1, 11) for name in ("harden", "tag", "screen")
+    )
+    view._board.take(Planned("out", (DomainPlanned("algebra", 90, ("instruct", *samples), ("pair",), {}),)))
+    for stage in ("instruct", *samples[:4]):
+        view._board.take(ShardFinished("algebra", stage, 20, 1.0, 0, {}))
+    view._board.take(Speed("it", 9, 0, 5.0, 4.0, None, "engine", working=9))
+    for height, rows in ((24, 3), (50, 32)):
+        view._console.size = (80, height)
+        lines = [
+            "".join(one.text for one in line).rstrip() for line in view._console.render_lines(view._render())
+        ]
+        assert len(lines) == rows + 6 < height
+        assert lines[-1] == "9 requests in flight"
+        assert lines[1].startswith("instruct – harden_round2  " if rows == 3 else "instruct  ")
+        assert lines[rows].startswith("pair  ")
 
 
 def test_a_terminal_without_a_size_gets_a_picture(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING, TextIO
 
 from magpie_hf.progress import messages
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # Columns of a stage's name, of a cell with whole numbers, and of one with short numbers.
 LABEL, EXACT, SHORT = 14, 15, 11
 BAR = "█", "░"
+FRAME = 5  # lines of the table besides the stages, and the cursor's
 SHOW_CURSOR = b"\x1b[?25h"
 CLOSE_SECONDS = 1.0
 _LABEL = re.compile(r"\S+ {2,}")
@@ -125,8 +127,12 @@ class Live:
                 messages.reasons(board),
                 messages.restarts(board),
             )
-            wide = LABEL + SHORT * len(board.domains) <= width
-            return Group(_by_domain(board, width) if wide else _in_all(board), *filter(None, lines))
+            said = [line for line in lines if line]
+            taken = sum(-(-columns_of(line) // width) for line in said) + FRAME
+            rows = _rows(board, self._console.height - taken)
+            room = width - max([LABEL, *(len(label) + 1 for label in rows)])
+            wide = SHORT * len(board.domains) <= room
+            return Group(_by_domain(board, rows, room) if wide else _in_all(board, rows), *said)
 
     def _first(self) -> str:
         now = time.monotonic()
@@ -136,25 +142,38 @@ class Live:
         return tr("{elapsed} elapsed, {left} left", elapsed=elapsed, left=clock(self._board.left(now)))
 
 
-def _by_domain(board: Board, width: int) -> Table:
+def _rows(board: Board, most: int) -> dict[str, str]:
+    """The stages by their labels; of more than `most`, those that are equally far share a row."""
+    if len(board.stages) <= most:
+        return {stage: stage for stage in board.stages}
+    rows = {}
+    for _, together in groupby(board.stages, lambda stage: _how_far(board, stage)):
+        first, *others = together
+        rows[f"{first} – {others[-1]}" if others else first] = first
+    return dict([*rows.items()][-max(1, most) :])
+
+
+def _how_far(board: Board, stage: str) -> list[tuple[int, int | None]]:
+    return [(board.done(stage, one), board.wanted(stage, one)) for one in board.domains]
+
+
+def _by_domain(board: Board, rows: dict[str, str], room: int) -> Table:
     """The table with a column a domain."""
-    exact = LABEL + EXACT * len(board.domains) <= width
+    exact = EXACT * len(board.domains) <= room
     table = _table([domain.replace("_", "_\n") for domain in board.domains])
-    for stage in board.stages:
-        table.add_row(
-            stage, *(_cell(board.done(stage, one), board.wanted(stage, one), exact) for one in board.domains)
-        )
+    for label, stage in rows.items():
+        table.add_row(label, *(_cell(*cell, exact) for cell in _how_far(board, stage)))
     goals = [(board.accepted_of(one), board.domains[one].target) for one in board.domains]
     table.add_row(tr("accepted"), *(_cell(*goal, exact) for goal in goals), style="bold")
     table.add_row("", *(_bar(*goal, (EXACT if exact else SHORT) - 2) for goal in goals), style="green")
     return table
 
 
-def _in_all(board: Board) -> Table:
+def _in_all(board: Board, rows: dict[str, str]) -> Table:
     """The table of all domains together, for narrow terminals."""
     table = _table([tr("all domains")])
-    for stage in board.stages:
-        table.add_row(stage, _cell(*board.in_all(stage), True))
+    for label, stage in rows.items():
+        table.add_row(label, _cell(*board.in_all(stage), True))
     table.add_row(tr("accepted"), _cell(board.accepted, board.target, True), style="bold")
     table.add_row("", _bar(board.accepted, board.target, EXACT), style="green")
     return table
