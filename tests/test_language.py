@@ -25,6 +25,7 @@ from magpie_hf.cli.commands.exit_codes import BAD_INPUT
 from magpie_hf.cli.main import main
 from magpie_hf.domains import DOMAINS
 from magpie_hf.errors import BadInput
+from magpie_hf.hub.lint.rows import RESERVED
 from magpie_hf.models.gpus import GPUS
 from magpie_hf.models.known import KNOWN_SCORERS
 from magpie_hf.models.licences import DUTIES
@@ -90,8 +91,8 @@ def english_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_everything_that_can_be_said_is_in_the_table() -> None:
     said = [(phrase.text, phrase.where) for phrase in (*phrases.said(), *phrases.raised(), *phrases.warned())]
     said += [
-        (text, "argparse, roles, models")
-        for text in (*ARGPARSE, *ROLES, *phrases.known(), str(hle_math.__doc__))
+        (text, "argparse, roles, columns, models")
+        for text in (*ARGPARSE, *ROLES, *RESERVED.values(), *phrases.known(), str(hle_math.__doc__))
     ]
     own = [(text, where) for text, where in said if re.search("[a-zA-Z]{2}", re.sub(r"{[^}]*}", "", text))]
     assert len(own) > 400

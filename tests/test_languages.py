@@ -194,7 +194,7 @@ def test_topics_have_pass_rates_and_count_while_a_build_runs(answers: Answers, t
         assert f", mean pass rate {one.pass_rate:.2f}  {one.topic}" in one.line()
     contents = Folder(out).contents(out.glob("*/*.parquet"))
     table = next(breadth(contents))
-    assert [row[-1] for row in table["rows"]] == [f"{one.pass_rate}" for one in counted]
+    assert [row[-1] for row in table["rows"]] == [f"{one.pass_rate:.2f}" for one in counted]
     assert table["head"][-1] == "Mean pass rate"
     english, japanese = (
         cards.files(contents, "a/b", language=language)["README.md"].decode() for language in ("en", "ja")

@@ -6,6 +6,7 @@ What is right gets no complaint.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from magpie_hf.hub.lint.lists import TASKS, languages
 from magpie_hf.hub.lint.messages import conversation_faults, pair_faults
 from magpie_hf.hub.lint.rows import RESERVED, lint_rows
 from magpie_hf.schema import FORBIDDEN, MESSAGE, PUBLISHED
+from magpie_hf.text.language import use
 
 Row = dict[str, Any]
 FEATURES = datasets.Features(
@@ -673,7 +675,7 @@ FALSE: dict[str, tuple[Change, str]] = {
     ),
     "one file twice": (
         lambda front: front["configs"][1]["data_files"][0].update(path=["algebra_rl/*", "candidates/*"]),
-        "candidates/train-00000-of-00001.parquet is in algebra_rl/train and in candidates/train",
+        "candidates/train-00000-of-00001.parquet is in each of algebra_rl/train and candidates/train",
     ),
     "a split's name": (
         lambda front: front["configs"][2]["data_files"][0].update(split="all-of-it"),
@@ -747,6 +749,27 @@ def test_a_card_that_is_false(tmp_path: Path, name: str) -> None:
     lines = lint_card(card(front), dict(files))
     assert any(says in line for line in lines), lines
     assert all(line.startswith("README.md: ") and "\n" not in line for line in lines)
+
+
+def test_complaints_are_japanese_where_people_read_japanese(tmp_path: Path) -> None:
+    use("ja")
+    try:
+        lines = [line for make, _ in BROKEN.values() for line in complaints(tmp_path, make())]
+        lines += complaints(
+            tmp_path,
+            row(1) | {"label": "x"},
+            features=datasets.Features({**FEATURES, "label": datasets.Value("string")}),
+        )
+        files = good(tmp_path)
+        for change, _ in FALSE.values():
+            front = deepcopy(metadata(files))
+            change(front)
+            lines += lint_card(card(front), dict(files))
+    finally:
+        use("en")
+    assert len(lines) > len(BROKEN) + len(FALSE)
+    said = [re.sub(r"^(README\.md|[\w/-]+( の行 [\w-]+)?): ", "", line) for line in lines]
+    assert not [line for line in said if not re.search("[ぁ-ん]", line)]
 
 
 def test_metadata_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.errors import EngineError
-from magpie_hf.progress import captured_output, lines
+from magpie_hf.progress import captured_output, lines, messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.captured_output import Log
 from magpie_hf.progress.events import (
@@ -52,6 +52,7 @@ from magpie_hf.progress.events import (
     as_json,
     name_of,
 )
+from magpie_hf.progress.live import Live
 from magpie_hf.progress.remaining import Estimates
 from magpie_hf.progress.requests import Requests
 
@@ -170,6 +171,8 @@ def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     board.take(UnderWay(()))
     assert board.done("instruct", "algebra") == 15, "the shard is over, and not told yet"
     board.take(ShardFinished("algebra", "instruct", 60, 40.0, 600, {}))
+    board.take(ShardFinished("algebra", "clean", 60, 1.0, 0, {}, dropped=5))
+    assert board.done("clean", "algebra") == 60, "before the filtering, samples count, also those dropped"
     board.take(SelectionMoved("algebra", 60, 48, 100, {"near_duplicate": 12}))
     assert (board.done("instruct", "algebra"), board.needed("algebra")) == (60, 125)
     board.take(UnderWay((StageRequests("algebra", "candidates", 60, 192, 96, 96, 9600, 960, 442.1),)))
@@ -278,6 +281,32 @@ def test_the_time_left_is_right_where_nothing_counts(tmp_path: Path, monkeypatch
     assert len(wrong) <= 0.1 * whole / step, wrong
 
 
+def test_ten_seconds_may_be_faster_than_the_fastest_thirty() -> None:
+    board = Board()
+    for now, said in (
+        (4200.0, "5,000 (now 84% of it)"),
+        (5000.0, "5,000 (now 100% of it)"),
+        (5100.0, "5,000"),
+    ):
+        board.take(Speed("it", 9, 0, now, 4000.0, 5000.0, "engine"))
+        assert messages.speeds(board).endswith(f"4,000 on average, highest mean of 30 s {said}")
+
+
+def test_rows_whose_requests_may_go_on_are_not_done() -> None:
+    """Answers with tools: the first round of 60 is over, and each may have another one."""
+    board, stage = Board(), "tool_answers"
+    planned = replace(PLANNED.domains[0], answers=(stage,), engines={stage: "it"})
+    board.take(replace(PLANNED, domains=(planned,)))
+    board.take(SelectionMoved("algebra", 100, 100, 100, {}))
+    first = StageRequests("algebra", stage, 60, 60, 60, 60, 6000, 600, 276.3, ahead=60)
+    board.take(UnderWay((first,)))
+    assert board.done(stage, "algebra") == 30
+    board.take(UnderWay((replace(first, asked=80, done=70, ahead=20),)))
+    assert board.done(stage, "algebra") == 42
+    board.take(ShardFinished("algebra", stage, 60, 9.0, 0, {}))
+    assert board.done(stage, "algebra") == 60
+
+
 def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
     """An engine that makes 300 tokens a second, or reads 1,500, while others wait."""
     for price, counted, expected in ((0.3, "engine", 0.3), (0.0, "engine", 0.0), (0.3, "finished", 0.2)):
@@ -342,8 +371,8 @@ def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     said = out.getvalue().splitlines()
     assert (
         said[0]
-        == "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, peak over 30 s"
-        " 5,000 (now 84% of it); 256 requests in flight; – left; dropped: 236 near_duplicate"
+        == "[0:00:30] 944 of 3,000 problems accepted; 4,200 tokens/s now, 4,000 on average, highest mean of"
+        " 30 s 5,000 (now 84% of it); 256 requests in flight; – left; dropped: 236 near_duplicate"
     )
     assert [line.split("] ")[1] for line in said if "tokens/s" not in line] == [
         "algebra: 3,000 problems of 3,760 samples",
@@ -378,8 +407,31 @@ def test_a_live_view_fits_its_terminal(columns: int, cell: str, tmp_path: Path) 
     last = sampled[max(at for at, line in enumerate(sampled) if line.startswith("stage")) :]
     assert any(line.startswith("instruct") and cell in line for line in last), last
     assert any(line.startswith("accepted") for line in last)
+    assert ("         GB are free on the disk" in sampled) == (columns == 40), "lines end between words"
+    assert not [line for line in last if "in flight" in line or "now" in line], "nothing runs any more"
     assert max(map(len, sampled)) <= columns
     assert (re.search(r"\x1b\[[0-9;]*3[1-7]m", text) is None) == (columns == 40), "NO_COLOR is heeded"
+
+
+def test_what_matters_is_in_sight_however_many_stages_there_are() -> None:
+    """Those that are equally far share a row where the terminal is too low for one each."""
+    view = Live(stream := io.StringIO(), stream)
+    samples = tuple(
+        f"{name}_round{number}" for number in range(1, 11) for name in ("harden", "tag", "screen")
+    )
+    view._board.take(Planned("out", (DomainPlanned("algebra", 90, ("instruct", *samples), ("pair",), {}),)))
+    for stage in ("instruct", *samples[:4]):
+        view._board.take(ShardFinished("algebra", stage, 20, 1.0, 0, {}))
+    view._board.take(Speed("it", 9, 0, 5.0, 4.0, None, "engine", working=9))
+    for height, rows in ((24, 3), (50, 32)):
+        view._console.size = (80, height)
+        lines = [
+            "".join(one.text for one in line).rstrip() for line in view._console.render_lines(view._render())
+        ]
+        assert len(lines) == rows + 6 < height
+        assert lines[-1] == "9 requests in flight"
+        assert lines[1].startswith("instruct – harden_round2  " if rows == 3 else "instruct  ")
+        assert lines[rows].startswith("pair  ")
 
 
 def test_a_terminal_without_a_size_gets_a_picture(tmp_path: Path) -> None:
@@ -401,7 +453,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     assert text.rindex("\x1b[?25h") < text.rindex("stopped;"), "the last words stand below the view"
 
 
-@pytest.mark.parametrize(("how", "out", "err"), [("auto", 4, 1), ("json", 19, 0), ("quiet", 1, 0)])
+@pytest.mark.parametrize(("how", "out", "err"), [("auto", 5, 1), ("json", 19, 0), ("quiet", 1, 0)])
 def test_noise_goes_to_the_log(how: str, out: int, err: int, tmp_path: Path) -> None:
     for _ in range(2 if how == "quiet" else 1):
         done = subprocess.run(shown(how, tmp_path), capture_output=True, text=True, timeout=60, check=True)

@@ -41,7 +41,7 @@ from magpie_hf.report.packing import LEAST, MOST, Room, cut, deflated
 from magpie_hf.report.samples import length, shards
 from magpie_hf.report.speed import speed
 from magpie_hf.report.write import MEGABYTES, report
-from magpie_hf.schema import CANDIDATES, OPINIONS, PUBLISHED, TOPIC, WITH_DELTA, WITH_REFERENCE
+from magpie_hf.schema import CANDIDATES, OPINIONS, PUBLISHED, TIR, TOPIC, WITH_DELTA, WITH_REFERENCE
 from magpie_hf.store.records import read_record
 from magpie_hf.store.shards import write_record
 from magpie_hf.text.language import use
@@ -753,6 +753,31 @@ def test_a_pair_with_a_smaller_models_answer(
     text = one.page.inner_text("#detail")
     for words in ("differs (7)", "agrees (0)", "Looks that object 2", "delta, score gap –"):
         assert words in re.sub(r"\s+", " ", text), words
+
+
+def test_answers_with_tools_stand_with_the_others(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
+    out, path = tmp_path / "out", "algebra_tir/train-00000-of-00001.parquet"
+    shutil.copytree(built, out)
+    (file,) = (out / "algebra").glob("train_sft-*.parquet")
+    first = pq.read_table(file).to_pylist()[1]
+    text = "By a program:\n```python\nprint(7 * 7)\n```\n```output\n49\n```\nSo $\\boxed{49}$, plainly."
+    row = {name: first.get(name) for name in TIR}
+    row |= {"solution": text, "answer_rank": 1, "answer_count": 1, "runs": 3, "solution_tokens": 77}
+    (out / "algebra_tir").mkdir()
+    pq.write_table(pa.Table.from_pylist([row], schema=TIR.arrow_schema), out / path)
+    record = read_record(out / "run" / "build.json")
+    record["sums"][path] = next(iter(record["sums"].values()))
+    write_record(out / "run" / "build.json", record)
+    one = opened(report(out, tmp_path / "tools.html").file)
+    one.open(first["id"])
+    shown = re.sub(r"\s+", " ", one.page.locator(".tools").inner_text())
+    assert shown.startswith("Answers with tools: 1 Answer 1 Programs run 3 Tokens 77 By a program: ```python")
+    assert one.page.locator(".tools .katex").count() == 1
+    one.page.check("#everywhere")
+    one.page.fill("#search", "print(7 * 7)")
+    waits(one.page, 1)
 
 
 def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(

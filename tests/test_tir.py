@@ -28,7 +28,7 @@ from magpie_hf.cli.commands.preview import tokens_of
 from magpie_hf.cli.main import main
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.engines.journal import Journal, current, keeping
 from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.hub.publish import publish_to_folder
 from magpie_hf.models.model import Model, resolve
@@ -72,12 +72,14 @@ class Rounds:
     def __init__(self, model: Model, rounds: dict[str, Sequence[str]]) -> None:
         self.model, self.rounds = model, rounds
         self.prompts: list[str] = []
+        self.ahead: list[int] = []
 
     def __call__(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
         text = text_of(self.model, prompt)
         problem = next(one for one in self.rounds if one in text)
         said = self.rounds[problem][sum(problem in one for one in self.prompts)]
         self.prompts.append(text)
+        self.ahead.append(current().ahead)
         assert END_OF_CODE in sampling.stop
         full = said.endswith("…")
         return Completion(said, "length" if full else "stop", len(prompt), sampling.max_tokens if full else 9)
@@ -127,6 +129,7 @@ def test_rounds(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     rows = stage(given)
     assert rows["tool_answers"][-2:] == [None, None], "only what has a label is asked for"
+    assert [*dict.fromkeys(said.ahead)] == [16, 12, 2], "each answer of a round may have another one"
     for problem, (one,) in zip(ROUNDS, rows["tool_answers"][:-2], strict=True):
         rounds, outputs, agrees, reason = ROUNDS[problem]
         shown = re.findall(r"```output\n(.*?)\n```", one["text"], re.DOTALL)
@@ -246,7 +249,7 @@ def test_answers_that_give_the_label_are_published(
     published = load_dataset(str(tmp_path / "published"), "algebra_tir", split="train")
     assert published.to_list() == rows
     assert main(["show", str(tmp_path / "out"), "--split", "tir", "-n", "1"]) == OK
-    assert "1 programs run)" in capsys.readouterr().out
+    assert "programs run: 1)" in capsys.readouterr().out
     asked = len(tools.requests)
     build(recipe_of(tools), tmp_path / "out", shard_rows=5)
     assert len(tools.requests) == asked

@@ -44,6 +44,7 @@ class Journal:
             if key not in self.known or _further(value, self.known[key]):
                 self.known[key] = value
         self.file = file
+        self.ahead = 0  # requests that may follow those that were asked, for the views of progress alone
         self._stream: IO[bytes] | None = None
         self._closed = False
         self._failure: tuple[Any, ...] | None = None  # from the first OSError

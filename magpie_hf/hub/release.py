@@ -44,7 +44,7 @@ from magpie_hf.store.manifest import (
 )
 from magpie_hf.store.records import LOCK, RUN, SAMPLES, check_is_build, record_of
 from magpie_hf.store.splits import rows_of
-from magpie_hf.text.language import tr, translated
+from magpie_hf.text.language import tr
 
 
 class Release(NamedTuple):
@@ -255,8 +255,9 @@ def _check(files: Mapping[str, Content], contents: card.Contents) -> None:
         *lint_card(text.decode() if isinstance(text, bytes) else text.read_text(encoding="utf-8"), others),
     ]
     if faults:
-        some = "; ".join(map(translated, faults[:3]))
-        listed = f"{some} (and {len(faults) - 3} more)" if len(faults) > 3 else some
+        listed = "; ".join(faults[:3])
+        if more := len(faults[3:]):
+            listed = tr("{listed} (and {more:,} more)", listed=listed, more=more)
         raise BadInput(f"this would do harm where it is loaded: {listed}; nothing was published")
 
 

@@ -45,9 +45,9 @@ class Board:
         self._planned_samples: dict[str, float] = {}
         self._estimates = Estimates()
         self._rows = Counter[tuple[str, str]]()  # finished rows, by stage and domain, with those found
-        self._problems = Counter[tuple[str, str]]()  # of finished shards, those that were not dropped before
+        self._counted = Counter[tuple[str, str]]()  # of finished shards: samples, or problems
         self._found = Counter[tuple[str, str]]()
-        self._made = Counter[str]()  # rows that this build made, by stage, without dropped ones
+        self._made = Counter[str]()  # the same by stage
         self._under_way: dict[tuple[str, str], StageRequests] = {}
         self._over = Counter[tuple[str, str]]()  # of that, rows of shards that have ended since it was told
         self._shown = Counter[tuple[str, str]]()  # so that no number falls meanwhile
@@ -64,11 +64,11 @@ class Board:
                     self._found[stage, one.domain] = self._rows[stage, one.domain] = found.rows
                 self._estimates.engines(one.engines)
         elif isinstance(event, ShardFinished):
-            alive = event.rows - event.dropped
+            counted = event.rows - (event.dropped if self._is_answering(event.stage, event.domain) else 0)
             self._rows[event.stage, event.domain] += event.rows
-            self._problems[event.stage, event.domain] += alive
-            self._made[event.stage] += alive
-            self._over[event.stage, event.domain] += alive
+            self._counted[event.stage, event.domain] += counted
+            self._made[event.stage] += counted
+            self._over[event.stage, event.domain] += counted
         elif isinstance(event, SelectionMoved):
             self.selection[event.domain] = event
         elif isinstance(event, UnderWay):
@@ -95,6 +95,10 @@ class Board:
     @property
     def _after_filtering(self) -> set[str]:
         return {stage for one in self.domains.values() for stage in one.answers}
+
+    def _is_answering(self, stage: str, domain: str) -> bool:
+        """Whether a stage stands after the filtering, so that rows dropped before are none of its own."""
+        return domain in self.domains and stage in self.domains[domain].answers
 
     @property
     def accepted(self) -> int:
@@ -197,11 +201,11 @@ class Board:
 
     def _progress(self, stage: str, domain: str) -> float:
         """Rows that a stage has made, without those dropped before it, and its share of shards under way."""
-        made = self._problems[stage, domain] + self._found[stage, domain] * self._share(stage, domain)
+        made = self._counted[stage, domain] + self._found[stage, domain] * self._share(stage, domain)
         under_way = self._under_way.get((stage, domain))
         if under_way is None or not under_way.asked:
             return made
-        begun = self._alive(under_way) * under_way.done / under_way.asked
+        begun = self._alive(under_way) * under_way.done / (under_way.asked + under_way.ahead)
         return made + max(0.0, begun - self._over[stage, domain])
 
     def _alive(self, one: StageRequests) -> float:
@@ -211,6 +215,6 @@ class Board:
     def _share(self, stage: str, domain: str) -> float:
         """The share of problems among a stage's rows: after the filtering, that of the accepted ones."""
         moved = self.selection.get(domain)
-        if stage in self.domains[domain].samples or moved is None or not moved.filtered:
+        if not self._is_answering(stage, domain) or moved is None or not moved.filtered:
             return 1.0
         return moved.accepted / moved.filtered

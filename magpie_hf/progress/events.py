@@ -137,7 +137,8 @@ class StageRequests:
     prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
     natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace: with n in
     flight, a token of those that finished last took (`shares.KNEE` + n) times as many seconds, with its
-    prompt; None before there are any.
+    prompt; None before there are any; ahead: requests that may follow in these shards, as the next
+    round of an answer with tools.
     """
 
     domain: str
@@ -151,6 +152,7 @@ class StageRequests:
     log_tokens: float
     truncated: int = 0
     pace: float | None = None
+    ahead: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING, TextIO
 
 from magpie_hf.progress import messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Said
 from magpie_hf.progress.lines import Lines
+from magpie_hf.text.columns import width as columns_of
+from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import tr
 from magpie_hf.text.numbers import UNKNOWN, clock, short
 from magpie_hf.text.terminal import console, unheard
@@ -26,8 +30,10 @@ if TYPE_CHECKING:
 # Columns of a stage's name, of a cell with whole numbers, and of one with short numbers.
 LABEL, EXACT, SHORT = 14, 15, 11
 BAR = "█", "░"
+FRAME = 5  # lines of the table besides the stages, and the cursor's
 SHOW_CURSOR = b"\x1b[?25h"
 CLOSE_SECONDS = 1.0
+_LABEL = re.compile(r"\S+ {2,}")
 
 
 class Live:
@@ -76,9 +82,18 @@ class Live:
         if self._out is not None and said.kind in ("note", "result"):
             self._out.put(said.line)
         else:
-            self._console.print(
-                said.line, style={"warning": "yellow", "error": "red"}.get(said.kind), soft_wrap=True
-            )
+            style = {"warning": "yellow", "error": "red"}.get(said.kind)
+            self._console.print(said.line if style else self._folded(said.line), style=style, soft_wrap=True)
+
+    def _folded(self, text: str) -> str:
+        """Lines that end between words; what follows stands below what comes after a label."""
+        lines = list[str]()
+        for line in text.split("\n"):
+            first = line[: len(line) - len(line.lstrip())]
+            label = _LABEL.match(line)
+            later = first if label is None else " " * columns_of(label[0])
+            lines += wrapped(line, self._console.width, first, later)
+        return "\n".join(lines)
 
     def close(self) -> None:
         """Leave the last picture, and the terminal as it was.
@@ -112,8 +127,12 @@ class Live:
                 messages.reasons(board),
                 messages.restarts(board),
             )
-            wide = LABEL + SHORT * len(board.domains) <= width
-            return Group(_by_domain(board, width) if wide else _in_all(board), *filter(None, lines))
+            said = [line for line in lines if line]
+            taken = sum(-(-columns_of(line) // width) for line in said) + FRAME
+            rows = _rows(board, self._console.height - taken)
+            room = width - max([LABEL, *(len(label) + 1 for label in rows)])
+            wide = SHORT * len(board.domains) <= room
+            return Group(_by_domain(board, rows, room) if wide else _in_all(board, rows), *said)
 
     def _first(self) -> str:
         now = time.monotonic()
@@ -123,25 +142,38 @@ class Live:
         return tr("{elapsed} elapsed, {left} left", elapsed=elapsed, left=clock(self._board.left(now)))
 
 
-def _by_domain(board: Board, width: int) -> Table:
+def _rows(board: Board, most: int) -> dict[str, str]:
+    """The stages by their labels; of more than `most`, those that are equally far share a row."""
+    if len(board.stages) <= most:
+        return {stage: stage for stage in board.stages}
+    rows = {}
+    for _, together in groupby(board.stages, lambda stage: _how_far(board, stage)):
+        first, *others = together
+        rows[f"{first} – {others[-1]}" if others else first] = first
+    return dict([*rows.items()][-max(1, most) :])
+
+
+def _how_far(board: Board, stage: str) -> list[tuple[int, int | None]]:
+    return [(board.done(stage, one), board.wanted(stage, one)) for one in board.domains]
+
+
+def _by_domain(board: Board, rows: dict[str, str], room: int) -> Table:
     """The table with a column a domain."""
-    exact = LABEL + EXACT * len(board.domains) <= width
+    exact = EXACT * len(board.domains) <= room
     table = _table([domain.replace("_", "_\n") for domain in board.domains])
-    for stage in board.stages:
-        table.add_row(
-            stage, *(_cell(board.done(stage, one), board.wanted(stage, one), exact) for one in board.domains)
-        )
+    for label, stage in rows.items():
+        table.add_row(label, *(_cell(*cell, exact) for cell in _how_far(board, stage)))
     goals = [(board.accepted_of(one), board.domains[one].target) for one in board.domains]
     table.add_row(tr("accepted"), *(_cell(*goal, exact) for goal in goals), style="bold")
     table.add_row("", *(_bar(*goal, (EXACT if exact else SHORT) - 2) for goal in goals), style="green")
     return table
 
 
-def _in_all(board: Board) -> Table:
+def _in_all(board: Board, rows: dict[str, str]) -> Table:
     """The table of all domains together, for narrow terminals."""
     table = _table([tr("all domains")])
-    for stage in board.stages:
-        table.add_row(stage, _cell(*board.in_all(stage), True))
+    for label, stage in rows.items():
+        table.add_row(label, _cell(*board.in_all(stage), True))
     table.add_row(tr("accepted"), _cell(board.accepted, board.target, True), style="bold")
     table.add_row("", _bar(board.accepted, board.target, EXACT), style="green")
     return table

@@ -17,7 +17,9 @@ def speeds(board: Board) -> str:
     """Tokens a second: now, on average, and the peak in this folder."""
     speed = board.speed
     now, average, best = (None, None, None) if speed is None else (speed.now, speed.average, speed.best)
-    if speed is not None and speed.counted == "finished":
+    if board.ended:
+        now, said = None, tr("{average} tokens/s on average", average=_rate(average))
+    elif speed is not None and speed.counted == "finished":
         said = tr(
             "{now} tokens/s now, by finished requests, {average} on average",
             now=_rate(now),
@@ -27,12 +29,16 @@ def speeds(board: Board) -> str:
         said = tr("{now} tokens/s now, {average} on average", now=_rate(now), average=_rate(average))
     if best is None:
         return said
-    share = UNKNOWN if now is None else f"{now / best:.0%}"
-    return said + tr(", peak over 30 s {best} (now {share} of it)", best=_rate(best), share=share)
+    said += tr(", highest mean of 30 s {best}", best=_rate(best))
+    if now is None or now > best:  # "now" looks back 10 s, in which an engine can be faster
+        return said
+    return said + tr(" (now {share:.0%} of it)", share=now / best)
 
 
 def in_flight(board: Board) -> str:
-    """Requests in flight, and how many of them wait in the engine's queue."""
+    """Requests in flight, and how many of them wait in the engine's queue; empty after the end."""
+    if board.ended:
+        return ""
     running = 0 if board.speed is None else board.speed.running
     said = tr("{running:,} requests in flight", running=running)
     waiting = 0 if board.speed is None else running - board.speed.working

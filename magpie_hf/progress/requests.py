@@ -124,6 +124,7 @@ class Requests:
                         round(stage.log_tokens, 3),
                         stage.truncated,
                         stage.pace,
+                        sum(one.journal.ahead for one in under_way),
                     )
                 )
             return tuple(told)

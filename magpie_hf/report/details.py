@@ -24,6 +24,7 @@ _SOLVED = (
     "id", "solution", "answer_rank", "answer", "answer_count", "answer_checked", "solution_tokens",
     "generation",
 )  # fmt: skip
+_WITH_TOOLS = ("id", "solution", "answer_rank", "runs", "solution_tokens")
 _SAMPLE = (
     "problem",
     "raw_instruction",
@@ -39,7 +40,7 @@ def details(source: Source, room: Room) -> Iterator[bytes]:
     """Blocks of `ROWS_A_BLOCK` rows, in the order of the listing, as compressed JSON."""
     found = _rows(source)
     while rows := list(islice(found, ROWS_A_BLOCK)):
-        places = (place for row in rows for place in (row, *row.get("candidates", ())))
+        places = (place for row in rows for place in (row, *row.get("candidates", ()), *row.get("tools", ())))
         texts = [(place, key) for place in places for key in _LONG if place.get(key) is not None]
         problems = sum("candidates" in row for row in rows)
         yield room.pack(rows, texts, weight_of(problems, len(rows) - problems))
@@ -61,6 +62,7 @@ def _rows(source: Source) -> Iterator[Row]:
         for kind in ("sft", "prefs", "rl"):
             if own[kind]:
                 rows = _with_own(source, side, rows, own[kind], kind)
+        rows = _with_tools(source, side, rows)
         for row, answers in with_answers(source, side, rows, _SOLVED):
             yield _problem(row, answers)
     for split in source.samples:
@@ -75,6 +77,17 @@ def _with_own(
     """The problems with columns of one's own, from another split that has them."""
     for row, found in with_answers(source, side, rows, ("id", *columns), kind):
         yield row | {column: found[0][column] for column in columns if found}
+
+
+def _with_tools(source: Source, side: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """The problems with their answers with tools, where they have some."""
+    for row, found in with_answers(source, side, rows, _WITH_TOOLS, "tir"):
+        tools = [
+            {"answer_rank": one["answer_rank"], "runs": one["runs"], "num_tokens": one["solution_tokens"]}
+            | _spoken(one["solution"])
+            for one in found
+        ]
+        yield row | {"tools": tools} if tools else row
 
 
 def _problem(row: Row, answers: list[Row]) -> Row:

@@ -19,7 +19,7 @@ _HERE = Path(__file__).parent
 _PAGE, _KATEX = _HERE / "assets", _HERE / "katex"
 _SCRIPTS = (
     "blocks", "say", "text", "charts", "map", "overview", "marks", "filters", "address", "rows", "search",
-    "differences", "copying", "detail", "main",
+    "differences", "copying", "candidates", "detail", "main",
 )  # fmt: skip
 _FACE = re.compile(r'src:url\(fonts/([\w-]+\.woff2)\) format\("woff2"\)[^}]*')
 

@@ -24,9 +24,8 @@ from magpie_hf.report.finding import dropped_files, sampled_of
 from magpie_hf.report.so_far import samples_so_far
 from magpie_hf.review.marks import Kept, kept_marks
 from magpie_hf.run.status import Status, status
-from magpie_hf.schema import CANDIDATES_CONFIG, SIDES
+from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, SUFFIXES
 from magpie_hf.stage import fingerprint
-from magpie_hf.stages.exports.rl import ExportRL
 from magpie_hf.store import lock
 from magpie_hf.store.records import LOCK, RUN, check_is_build, record_of
 from magpie_hf.store.splits import ParquetSplit, Split, rows_of
@@ -95,10 +94,10 @@ def with_answers(
     """Problems, each with the columns ("id" among them) of its published answers, the best one first.
 
     The answers of a domain are in the order of its problems, so those of one problem are held at a time.
-    kind: "prefs" or "rl" for the rows of these splits instead.
+    kind: "prefs", "rl" or "tir" for the rows of these splits instead.
     """
     data = source.contents.data
-    suffix, split = (ExportRL.suffix, side) if kind == "rl" else ("", f"{side}_{kind}")
+    suffix, split = (f"_{kind}", side) if f"_{kind}" in SUFFIXES else ("", f"{side}_{kind}")
     answers = {
         domain: groupby(rows_of(splits[split], columns), itemgetter("id"))
         for domain in source.contents.domains

@@ -32,16 +32,12 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
     """Words and numbers of the page. blocks: the number of blocks with the rows' details."""
     contents = source.contents
     provenance = contents.provenance
-    japanese = in_use() == "ja"
     return {
         "words": words(),
         "title": title(source),
         "state": _state(source),
         "notes": _notes(source, room),
-        "names": {
-            one["key"]: (one["japanese"] if japanese else "") or one["key"].replace("_", " ")
-            for one in provenance["domains"]
-        },
+        "names": _names(provenance),
         "meanings": {**card.words(in_use())["reasons"], **_own_reasons(provenance)},
         "own": own_columns(provenance),
         "filters": listing.filters,
@@ -62,6 +58,15 @@ def summary(source: Source, listing: Listing, room: Room, blocks: int) -> dict[s
             "details": blocks,
             "details_rows": ROWS_A_BLOCK,
         },
+    }
+
+
+def _names(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What people call the domains."""
+    japanese = in_use() == "ja"
+    return {
+        one["key"]: (one["japanese"] if japanese else "") or one["key"].replace("_", " ")
+        for one in provenance["domains"]
     }
 
 
@@ -121,42 +126,45 @@ def _notes(source: Source, room: Room) -> list[str]:
 
 def breadth(contents: Contents) -> Iterator[dict[str, Any]]:
     """Tables of what each topic yielded and of what embeddings cover, where there are any."""
-    found = {domain: samples.topics for domain, samples in contents.samples.items()}
+    names = _names(contents.provenance)
+    found = {names[domain]: samples.topics for domain, samples in contents.samples.items()}
     rated = has_rates(found)
     topics = [
         (
             *(domain, topic),
             *(one[name] for name in (SAMPLED, ACCEPTED, NEAR_DUPLICATES)),
             f"{one[ACCEPTED] / one[SAMPLED]:.0%}",
-            *([one.get(RATE)] if rated else []),
+            *([None if (rate := one.get(RATE)) is None else f"{rate:.2f}"] if rated else []),
         )
         for domain, topics in found.items()
         for topic, one in topics.items()
     ]
+    head: tuple[str, ...]
     if topics:
         head = (tr("Domain"), tr("Topic"), tr("Samples"), tr("Accepted"), tr("Near-duplicates"), tr("Share"))
-        yield _table(tr("Topics"), (*head, *([tr("Mean pass rate")] if rated else [])), topics)
+        head += (tr("Mean pass rate"),) if rated else ()
+        yield _table(tr("Topics"), head, topics)
     covered = [
-        (domain, f"{one['problems']:,}", f"{one['distance']:.3f}", f"{one['vendi']:.1f}")
+        (names[domain], f"{one['problems']:,}", f"{one['distance']:.3f}", f"{one['vendi']:.1f}")
         for domain, samples in contents.samples.items()
         if "distance" in (one := samples.coverage)
     ]
     if covered:
-        names = (tr("Domain"), tr("Problems"), tr("Mean distance to the nearest"), tr("Vendi score"))
-        yield _table(tr("Coverage"), names, covered)
+        head = (tr("Domain"), tr("Problems"), tr("Mean distance to the nearest"), tr("Vendi score"))
+        yield _table(tr("Coverage"), head, covered)
     harder = [
-        (domain, *(f"{count:,}" for count in (made.asked, made.made, made.accepted, made.tokens)))
+        (names[domain], *(f"{count:,}" for count in (made.asked, made.made, made.accepted, made.tokens)))
         for domain, samples in contents.samples.items()
         if (made := hardened_of(samples.hardened)) is not None
     ]
     if harder:
-        columns = (tr("Domain"), tr("Asked"), tr("Made"), tr("Accepted"), tr("Tokens"))
-        yield _table(tr("Harder problems"), columns, harder)
+        head = (tr("Domain"), tr("Asked"), tr("Made"), tr("Accepted"), tr("Tokens"))
+        yield _table(tr("Harder problems"), head, harder)
 
 
 def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Tables of how the rows were made: models, sampling, settings, benchmarks and versions."""
-    said = card.words(in_use())
+    said, names = card.words(in_use()), _names(provenance)
     models = [
         (
             one["name"],
@@ -167,7 +175,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
         for one in provenance["models"]
     ]
     sampling = [
-        (domain["key"], said["sampling_steps"].get(step, step), *(how[name] for name in _SAMPLING))
+        (names[domain["key"]], said["sampling_steps"].get(step, step), *(how[name] for name in _SAMPLING))
         for domain in provenance["domains"]
         for step, how in domain["sampling"].items()
     ]

@@ -32,6 +32,8 @@ from magpie_hf.store.records import (
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
 
+LABEL = 12  # columns of a stage's name, where none is longer
+
 
 @dataclass(frozen=True)
 class StageStatus:
@@ -57,10 +59,11 @@ class StageStatus:
         """Finished samples before the filtering, finished problems after it."""
         return self.rows if self.problems is None else self.problems
 
-    def line(self) -> str:
+    def line(self, wide: int = LABEL) -> str:
+        """wide: columns of the label."""
         wanted = "" if self.wanted is None else f"/{self.wanted:,}"
         done = tr("{tokens:>11,} tokens {seconds:>9,.1f} s", tokens=self.tokens, seconds=self.seconds)
-        parts = [f"{self.domain:<14} {self.label:<12} {f'{self.done:,}{wanted}':>15} {done}"]
+        parts = [f"{self.domain:<14} {self.label:<{wide}} {f'{self.done:,}{wanted}':>15} {done}"]
         if self.requests_under_way:
             parts.append(tr("{count:,} requests kept of shards under way", count=self.requests_under_way))
         if self.reasons:
@@ -81,14 +84,14 @@ class SelectionStatus:
     filtered: int
     reasons: dict[str, int]
 
-    def line(self) -> str:
+    def line(self, wide: int = LABEL) -> str:
         reasons = "".join(f", {count:,} {reason}" for reason, count in self.reasons.items())
         share = f" ({self.accepted / self.filtered:.0%})" if self.filtered else ""
         if (inside := inside_share(self.accepted, self.reasons)) is not None:
             reasons += "; " + tr("{share:.0%} of the answered samples inside the band", share=inside)
         filtered = tr("of {count:,} samples filtered", count=self.filtered)
         return (
-            f"{self.domain:<14} {padded(tr('selection'), 12)} {f'{self.accepted:,}/{self.target:,}':>15}"
+            f"{self.domain:<14} {padded(tr('selection'), wide)} {f'{self.accepted:,}/{self.target:,}':>15}"
             f" {filtered}{share}{reasons}"
         )
 
@@ -107,12 +110,12 @@ class TopicStatus:
     near_duplicates: int
     pass_rate: float | None = None
 
-    def line(self) -> str:
+    def line(self, wide: int = LABEL) -> str:
         counts = f"{self.accepted:,}/{self.sampled:,} ({self.accepted / self.sampled:.0%})"
         more = tr("{share:.0%} near-duplicates", share=self.near_duplicates / self.sampled)
         if self.pass_rate is not None:
             more += ", " + tr("mean pass rate {rate:.2f}", rate=self.pass_rate)
-        return f"{self.domain:<14} {padded(tr('topic'), 12)} {counts:>15}  {more}  {self.topic}"
+        return f"{self.domain:<14} {padded(tr('topic'), wide)} {counts:>15}  {more}  {self.topic}"
 
 
 @dataclass(frozen=True)
@@ -138,9 +141,9 @@ class Status:
     def lines(self) -> list[str]:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=translated(self.running)) if self.running else state
-        parts = [part.line() for part in self.selection] + [stage.line() for stage in self.stages]
-        parts += [topic.line() for topic in self.topics]
-        parts += [f"{domain:<14} {'harden':<12} {one.line()}" for domain, one in self.hardened.items()]
+        wide = max([LABEL, *(len(stage.label) for stage in self.stages)])
+        parts = [one.line(wide) for one in (*self.selection, *self.stages, *self.topics)]
+        parts += [f"{domain:<14} {'harden':<{wide}} {one.line()}" for domain, one in self.hardened.items()]
         said = {"model": self.model, "seed": self.seed, "state": state}
         if self.purpose == CALIBRATION:
             return [tr("calibration of {model}, seed {seed}, {state}", **said), *parts]

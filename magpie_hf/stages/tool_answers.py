@@ -144,6 +144,7 @@ class ToolAnswers(Stage):
         sampling = replace(self.sampling, stop_token_ids=chat.end_ids, stop=stop)
         going = list(answers)
         while going:
+            current().ahead = len(going)  # each may have a program to be run, and a round behind it
             prompts = [chat.ids(one.prompt + one.text) for one in going]
             seeds = [seed_of(one.seed, len(one.rounds)) if one.rounds else one.seed for one in going]
             for one, completion in zip(going, self.engine.complete(prompts, sampling, seeds), strict=True):

@@ -26,6 +26,7 @@ from magpie_hf.hub.lint.lists import (
     languages,
 )
 from magpie_hf.models.licences import LICENCES
+from magpie_hf.text.language import tr
 
 # A bound of this package. The Hub states none and has answered 413 to large cards (MTEB's with all their
 # statistics). A card of six domains has 40 kB.
@@ -64,22 +65,26 @@ def front_matter(text: str) -> tuple[dict[str, Any] | None, list[str]]:
     lines = text.splitlines()
     if not lines or lines[0] != "---" or "---" not in lines[1:]:
         return None, [
-            "it does not begin with metadata between two lines of ---, so the Hub knows no configuration"
+            tr("it does not begin with metadata between two lines of ---, so the Hub knows no configuration")
         ]
     block = "\n".join(lines[1 : lines.index("---", 1)])
     loader = _Loader(block)
     try:
         data = loader.get_single_data()
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-45
-        return None, [f"its metadata is no YAML ({' '.join(str(error).split())})"]
+        return None, [tr("its metadata is no YAML ({error})", error=" ".join(str(error).split()))]
     finally:
         loader.dispose()
     repeated = [
-        f"its metadata has the key {key!r} twice (line {line + 2}), and readers take the last silently"
+        tr(
+            "its metadata has the key {key!r} twice (line {line}), and readers take the last silently",
+            key=key,
+            line=line + 2,
+        )
         for key, line in loader.repeated
     ]
     if not isinstance(data, dict):
-        return None, [*repeated, "its metadata is no mapping of names to values"]
+        return None, [*repeated, tr("its metadata is no mapping of names to values")]
     return data, repeated
 
 
@@ -112,17 +117,27 @@ class _Loader(yaml.SafeLoader):
 
 def _size_faults(text: str) -> Iterator[str]:
     if (size := len(text.encode())) > CARD_BYTES:
-        yield f"it has {size:,} bytes, and the Hub refuses large cards (413); keep it under {CARD_BYTES:,}"
+        yield tr(
+            "it has {size:,} bytes, and the Hub refuses large cards (413); keep it under {most:,}",
+            size=size,
+            most=CARD_BYTES,
+        )
 
 
 def _token_faults(text: str, files: Mapping[str, Path | bytes]) -> Iterator[str]:
     """Complaints about tokens of the Hub in texts, without the token itself."""
-    says = "holds what looks like a token of the Hub (hf_...); take it out, and revoke it if it is one"
     if _TOKEN.search(text.encode()):
-        yield f"the text {says}"
+        yield tr(
+            "the text holds what looks like a token of the Hub (hf_...); take it out, and revoke it if it is"
+            " one"
+        )
     for path, content in files.items():
         if isinstance(content, bytes) and _TOKEN.search(content):
-            yield f"{path}, published with it, {says}"
+            yield tr(
+                "{path}, published with it, holds what looks like a token of the Hub (hf_...); take it out,"
+                " and revoke it if it is one",
+                path=path,
+            )
 
 
 def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
@@ -141,9 +156,9 @@ def _label_faults(front: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed(front, "source_datasets", frozenset([*SOURCES, *extended]))
     for tag in _values(front, "tags"):
         if not isinstance(tag, str) or not tag.strip():
-            yield f"tags holds {tag!r}, which is no text"
+            yield tr("tags holds {tag!r}, which is no text", tag=tag)
     if front.get("license") == "other" and not front.get("license_name"):
-        yield "license is other, but license_name does not name it"
+        yield tr("license is other, but license_name does not name it")
 
 
 def _licence_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Iterator[str]:
@@ -154,8 +169,15 @@ def _licence_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes])
     keys = ("license", "license_name", "license_link")
     card = {key: str(front[key]) for key in keys if front.get(key)}
     if (file := stated(text)) != card:
-        said = [", ".join(f"{key} {value}" for key, value in one.items()) or "none" for one in (card, file)]
-        yield f"its licence is {said[0]}, and that in the file {LICENSE} is {said[1]}"
+        said = [
+            ", ".join(f"{key} {value}" for key, value in one.items()) or tr("none") for one in (card, file)
+        ]
+        yield tr(
+            "its licence is {card}, and that in the file {name} is {file}",
+            card=said[0],
+            name=LICENSE,
+            file=said[1],
+        )
 
 
 def _listed(
@@ -164,15 +186,18 @@ def _listed(
     """Complaints about values of a key that are not allowed, and about an empty or a missing key."""
     values = _values(front, key)
     if not values and (required or key in front):
-        yield f"{key} is {'empty' if key in front else 'missing'}"
+        yield tr("{key} is empty", key=key) if key in front else tr("{key} is missing", key=key)
     for value in values:
         if not isinstance(value, str):
-            yield f"{key} holds {value!r}, which YAML does not read as text; put it in quotes"
+            yield tr(
+                "{key} holds {value!r}, which YAML does not read as text; put it in quotes",
+                key=key,
+                value=value,
+            )
         elif value not in allowed:
             near = get_close_matches(value, sorted(allowed), n=1, cutoff=0.7)
-            yield f"{key} holds {value!r}, which is not on the Hub's list" + (
-                f"; did you mean {near[0]}?" if near else ""
-            )
+            says = tr("{key} holds {value!r}, which is not on the Hub's list", key=key, value=value)
+            yield says + (tr("; did you mean {near}?", near=near[0]) if near else "")
 
 
 def _values(front: Mapping[str, Any], key: str) -> list[Any]:
@@ -192,7 +217,11 @@ def _size_category_faults(front: Mapping[str, Any], rows: list[int]) -> Iterator
     least, most = size_of(max(rows)), size_of(sum(rows))
     fit = names[names.index(least) : names.index(most) + 1]
     if len(stated) > 1 or stated[0] not in fit:
-        yield (
-            f"size_categories is {', '.join(stated)}, but the largest split has {max(rows):,} rows and all"
-            f" files together {sum(rows):,}: {' or '.join(fit)}"
+        yield tr(
+            "size_categories is {stated}, but the largest split has {largest:,} rows and all files together"
+            " {rows:,}: {fit}",
+            stated=", ".join(stated),
+            largest=max(rows),
+            rows=sum(rows),
+            fit=tr(" or ").join(fit),
         )

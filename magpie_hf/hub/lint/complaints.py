@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
+from magpie_hf.text.language import tr
+
 LISTED = 5
 
 
@@ -36,5 +38,5 @@ class Complaints:
         for says, places in self._places.items():
             lines.extend(f"{place}: {says}" for place in places)
             if more := self._counts[says] - len(places):
-                lines.append(f"and {more:,} more: {says}")
+                lines.append(tr("and {more:,} more: {says}", more=more, says=says))
         return lines

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from magpie_hf.hub.lint.layout import SPLIT_NAME, features_differ, name_fault
+from magpie_hf.text.language import tr
 
 # As in schema.py, which loads `datasets`.
 DEFAULT_CONFIG = "default"
@@ -39,29 +40,32 @@ def config_faults(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -
         or not configs
         or not all(isinstance(config, dict) for config in configs)
     ):
-        yield "configs is no list of configurations, so load_dataset would mix all files into one split"
+        yield tr("configs is no list of configurations, so load_dataset would mix all files into one split")
         return
     names = [config.get("config_name") for config in configs]
     yield from (
-        f"configs has {name!r} twice"
+        tr("configs has {name!r} twice", name=name)
         for name in dict.fromkeys(map(str, names))
         if list(map(str, names)).count(name) > 1
     )
     if (
         defaults := [str(config.get("config_name")) for config in configs if config.get("default") is True]
     ) and len(defaults) > 1:
-        yield f"{' and '.join(defaults)} are all marked default: true, which load_dataset refuses"
+        yield tr(
+            "{names} are all marked default: true, which load_dataset refuses",
+            names=tr(" and ").join(defaults),
+        )
     elif not defaults:
-        yield "no configuration is marked default: true, so load_dataset without a name fails"
+        yield tr("no configuration is marked default: true, so load_dataset without a name fails")
     owners: dict[str, list[str]] = {}
     for config in configs:
         yield from _one_config(config, files, {} if config.get("config_name") == DEFAULT_CONFIG else owners)
     yield from _default_faults(_splits_by_config(front, files))
     for path, places in owners.items():
         if len(places) > 1:
-            yield f"{path} is in {' and in '.join(places)}"
+            yield tr("{path} is in each of {places}", path=path, places=tr(" and ").join(places))
     for path in sorted(set(_parquet(files)) - owners.keys()):
-        yield f"{path} is in no configuration, so load_dataset would not load it"
+        yield tr("{path} is in no configuration, so load_dataset would not load it", path=path)
 
 
 def _one_config(
@@ -69,13 +73,13 @@ def _one_config(
 ) -> Iterator[str]:
     name = config.get("config_name")
     if not isinstance(name, str):
-        yield f"a configuration's config_name is {name!r}, which is no text"
+        yield tr("a configuration's config_name is {name!r}, which is no text", name=name)
         return
     if fault := name_fault(name):
         yield fault
     data_files = config.get("data_files")
     if not isinstance(data_files, list) or not data_files:
-        yield f"{name}: data_files is no list of split and path"
+        yield tr("{name}: data_files is no list of split and path", name=name)
         return
     seen: set[str] = set()
     for entry in data_files:
@@ -84,18 +88,29 @@ def _one_config(
             or entry.keys() != {"split", "path"}
             or not isinstance(entry["path"], (str, list))
         ):
-            yield f"{name}: data_files holds {entry!r}, which is no split with its path"
+            yield tr(
+                "{name}: data_files holds {entry!r}, which is no split with its path", name=name, entry=entry
+            )
             continue
         split = str(entry["split"])
         if not SPLIT_NAME.fullmatch(split):
-            yield f"{name}: the split's name {split!r} may hold letters, digits, _ and single dots alone"
+            yield tr(
+                "{name}: the split's name {split!r} may hold letters, digits, _ and single dots alone",
+                name=name,
+                split=split,
+            )
         if split in seen:
-            yield f"{name}: data_files has the split {split} twice"
+            yield tr("{name}: data_files has the split {split} twice", name=name, split=split)
         seen.add(split)
         for pattern in _patterns(entry):
             matched = _matched(pattern, files)
             if not matched:
-                yield f"{name}: {split} names {pattern}, which no published file matches"
+                yield tr(
+                    "{name}: {split} names {pattern}, which no published file matches",
+                    name=name,
+                    split=split,
+                    pattern=pattern,
+                )
             for path in matched:
                 owners.setdefault(path, []).append(f"{name}/{split}")
 
@@ -113,11 +128,16 @@ def _default_faults(configs: dict[str, Splits]) -> Iterator[str]:
             for path in splits.get(name, [])
         ]
         for path in sorted(set(each) ^ set(whole.get(name, []))):
-            yield (
-                f"{DEFAULT_CONFIG}: {name} lacks {path}, so load_dataset without a name would not load it"
+            says = (
+                tr(
+                    "{name} lacks {path}, so load_dataset without a name would not load it",
+                    name=name,
+                    path=path,
+                )
                 if path in each
-                else f"{DEFAULT_CONFIG}: {name} names {path}, which is in the {name} of no domain"
+                else tr("{name} names {path}, which is in the {name} of no domain", name=name, path=path)
             )
+            yield f"{DEFAULT_CONFIG}: {says}"
 
 
 def info_faults(
@@ -128,21 +148,29 @@ def info_faults(
     infos: list[Any] = stated if isinstance(stated, list) else [stated]
     if not all(isinstance(info, dict) for info in infos):
         yield (
-            f"dataset_info is {'missing' if stated is None else 'no list of mappings'}, so readers must guess"
-            " the features"
+            tr("dataset_info is missing, so readers must guess the features")
+            if stated is None
+            else tr("dataset_info is no list of mappings, so readers must guess the features")
         )
         return
     configs = _splits_by_config(front, files)
     named = [str(info.get("config_name", "default")) for info in infos]
-    yield from (f"dataset_info has {name} twice" for name in dict.fromkeys(named) if named.count(name) > 1)
     yield from (
-        f"dataset_info has {name}, which is no configuration" for name in named if name not in configs
+        tr("dataset_info has {name} twice", name=name)
+        for name in dict.fromkeys(named)
+        if named.count(name) > 1
     )
-    yield from (f"dataset_info lacks {name}" for name in configs if name not in named)
+    yield from (
+        tr("dataset_info has {name}, which is no configuration", name=name)
+        for name in named
+        if name not in configs
+    )
+    yield from (tr("dataset_info lacks {name}", name=name) for name in configs if name not in named)
     for name, info in zip(named, infos, strict=True):
         if name in configs:
             yield from (
-                f"dataset_info of {name}: {says}" for says in _one_info(info, configs[name], files, rows)
+                tr("dataset_info of {name}: {says}", name=name, says=says)
+                for says in _one_info(info, configs[name], files, rows)
             )
 
 
@@ -155,25 +183,32 @@ def _one_info(
     if not isinstance(listed, list) or not all(
         isinstance(split, dict) and isinstance(split.get("name"), str) for split in listed
     ):
-        yield "splits is no list of splits with their names"
+        yield tr("splits is no list of splits with their names")
         return
     names = [split["name"] for split in listed]
     if sorted(names) != sorted(splits):
-        yield (
-            f"its splits are {', '.join(names) or 'none'}, but those of the configuration are"
-            f" {', '.join(splits) or 'none'}"
+        yield tr(
+            "its splits are {stated}, but those of the configuration are {actual}",
+            stated=", ".join(names) or tr("none"),
+            actual=", ".join(splits) or tr("none"),
         )
     for split in listed:
         if (paths := splits.get(split["name"])) is None:
             continue
         count = sum(rows.get(path, 0) for path in paths)
         if split.get("num_examples") != count:
-            yield (
-                f"num_examples of {split['name']} is {split.get('num_examples')}, but its files hold"
-                f" {count:,} rows"
+            yield tr(
+                "num_examples of {split} is {stated}, but its files hold {count:,} rows",
+                split=split["name"],
+                stated=split.get("num_examples"),
+                count=count,
             )
         if not _positive(split.get("num_bytes")):
-            yield f"num_bytes of {split['name']} is {split.get('num_bytes')!r}, which is no number above 0"
+            yield tr(
+                "num_bytes of {split} is {stated!r}, which is no number above 0",
+                split=split["name"],
+                stated=split.get("num_bytes"),
+            )
     yield from _total_faults(info, listed, splits, files)
 
 
@@ -187,26 +222,38 @@ def _total_faults(
         for content in map(files.__getitem__, paths)
     )
     if "download_size" in info and info["download_size"] != download:
-        yield f"download_size is {info['download_size']}, but its files have {download:,} bytes"
+        yield tr(
+            "download_size is {stated}, but its files have {actual:,} bytes",
+            stated=info["download_size"],
+            actual=download,
+        )
     size = sum(split["num_bytes"] for split in listed if _positive(split.get("num_bytes")))
     if "dataset_size" in info and info["dataset_size"] != size:
-        yield f"dataset_size is {info['dataset_size']}, but its splits have {size:,} bytes"
+        yield tr(
+            "dataset_size is {stated}, but its splits have {actual:,} bytes",
+            stated=info["dataset_size"],
+            actual=size,
+        )
 
 
 def _feature_faults(stated: Any, path: str, file: Path) -> Iterator[str]:
     if not isinstance(stated, list):
-        yield "features is no list"
+        yield tr("features is no list")
         return
     from datasets import Features
 
     try:
         schema = Features._from_yaml_list(deepcopy(stated)).arrow_schema
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        yield f"features cannot be read ({type(error).__name__}: {' '.join(str(error).split())})"
+        yield tr(
+            "features cannot be read ({kind}: {error})",
+            kind=type(error).__name__,
+            error=" ".join(str(error).split()),
+        )
         return
     actual = Features.from_arrow_schema(pq.read_schema(file)).arrow_schema
     if difference := features_differ(actual, schema):
-        yield f"features are not those of {path}: {difference}"
+        yield tr("features are not those of {path}: {difference}", path=path, difference=difference)
 
 
 def _splits_by_config(front: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> dict[str, Splits]:

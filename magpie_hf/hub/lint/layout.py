@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from magpie_hf.hub.lint.complaints import Complaints
+from magpie_hf.text.language import tr
 
 SPLIT_NAME = re.compile(r"\w+(\.\w+)*")
 _SHARD = re.compile(r"(?P<config>[^/]+)/(?P<split>[^/]+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.parquet")
@@ -49,8 +50,10 @@ def splits_of(files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
         if found is None:
             complaints.add(
                 path,
-                "its name is not <config>/<split>-00000-of-0000N.parquet, so its configuration and split are"
-                " unknown",
+                tr(
+                    "its name is not <config>/<split>-00000-of-0000N.parquet, so its configuration and split"
+                    " are unknown"
+                ),
             )
             continue
         key = (found["config"], found["split"])
@@ -67,11 +70,14 @@ def splits_of(files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
 def name_fault(config: str) -> str | None:
     """What is wrong with the name of a configuration; None where nothing is."""
     wrong = sorted(_NOT_IN_NAMES & set(config))
-    if not config or wrong or config != config.strip():
-        return (
-            f"the configuration's name {config!r} {f'holds {wrong[0]!r}' if wrong else 'is empty or padded'},"
-            " which datasets refuses"
+    if wrong:
+        return tr(
+            "the configuration's name {name!r} holds {wrong!r}, which datasets refuses",
+            name=config,
+            wrong=wrong[0],
         )
+    if not config or config != config.strip():
+        return tr("the configuration's name {name!r} is empty or padded, which datasets refuses", name=config)
     return None
 
 
@@ -81,7 +87,7 @@ def _check_names(config: str, name: str, complaints: Complaints) -> None:
     if not SPLIT_NAME.fullmatch(name):
         complaints.add(
             f"{config}/{name}",
-            "a split's name may hold letters, digits, _ and single dots alone, or datasets refuses it",
+            tr("a split's name may hold letters, digits, _ and single dots alone, or datasets refuses it"),
         )
 
 
@@ -90,17 +96,23 @@ def _check_numbers(place: str, shards: list[tuple[str, int, int]], complaints: C
     if len(counts) > 1:
         complaints.add(
             place,
-            f"its files count {' and '.join(str(count) for count in sorted(counts))} shards: two versions are"
-            " mixed",
+            tr(
+                "its files count {counts} shards: two versions are mixed",
+                counts=tr(" and ").join(map(str, sorted(counts))),
+            ),
         )
     elif missing := sorted(set(range(max(counts))) - {number for _, number, _ in shards}):
         complaints.add(
             place,
-            f"shards {', '.join(f'{number:05d}' for number in missing[:5])} of {max(counts):05d} are missing",
+            tr(
+                "shards {numbers} of {count:05d} are missing",
+                numbers=", ".join(f"{number:05d}" for number in missing[:5]),
+                count=max(counts),
+            ),
         )
     for path, number, count in shards:
         if number >= count:
-            complaints.add(path, "its number is not below its count of shards")
+            complaints.add(path, tr("its number is not below its count of shards"))
 
 
 def _read(config: str, name: str, files: Mapping[str, Path], complaints: Complaints) -> list[Split]:
@@ -115,18 +127,21 @@ def _read(config: str, name: str, files: Mapping[str, Path], complaints: Complai
             rows += int(pq.read_metadata(file).num_rows)
             schemas[file] = pq.read_schema(file)
         except (pa.ArrowInvalid, OSError) as error:
-            complaints.add(path, f"it cannot be read as parquet ({type(error).__name__})")
+            complaints.add(path, tr("it cannot be read as parquet ({error})", error=type(error).__name__))
     if not schemas:
         return []
     if not rows:
         complaints.add(
             f"{config}/{name}",
-            "it has no rows, which is an error in load_dataset and trainers; leave the split out",
+            tr("it has no rows, which is an error in load_dataset and trainers; leave the split out"),
         )
     first = next(iter(schemas.values()))
     for path, file in files.items():
         if file in schemas and (difference := features_differ(first, schemas[file])):
-            complaints.add(path, f"its features differ from the split's first file: {difference}")
+            complaints.add(
+                path,
+                tr("its features differ from the split's first file: {difference}", difference=difference),
+            )
     return [Split(config, name, tuple(schemas), first)]
 
 
@@ -137,8 +152,12 @@ def _check_features(splits: list[Split], complaints: Complaints) -> None:
         if difference := features_differ(other.schema, split.schema):
             complaints.add(
                 split.place,
-                f"its features differ from {other.place}, and load_dataset reads no configuration of two:"
-                f" {difference}",
+                tr(
+                    "its features differ from {other}, and load_dataset reads no configuration of two:"
+                    " {difference}",
+                    other=other.place,
+                    difference=difference,
+                ),
             )
 
 
@@ -150,16 +169,16 @@ def features_differ(one: pa.Schema, other: pa.Schema) -> str:
     if one.names != other.names:
         for name in one.names:
             if name not in other.names:
-                return f"{name} is missing"
+                return tr("{name} is missing", name=name)
         for name in other.names:
             if name not in one.names:
-                return f"{name} is extra"
-        return "the columns are in another order"
+                return tr("{name} is extra", name=name)
+        return tr("the columns are in another order")
     for left, right in zip(one, other, strict=True):
         if left.type != right.type:
-            return f"{left.name} is {right.type} instead of {left.type}"
+            return tr("{name} is {one} instead of {other}", name=left.name, one=right.type, other=left.type)
     if _written(one) != _written(other):
-        return "the features that datasets wrote into the file are different"
+        return tr("the features that datasets wrote into the file are different")
     return ""
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from magpie_hf.text.language import tr
+
 MESSAGE_LISTS = ("messages", "chosen", "rejected", "prompt")
 _ROLES = pa.array(["system", "user", "assistant"])
 
@@ -29,11 +31,16 @@ def type_fault(name: str, kind: pa.DataType) -> str | None:
             return None
         if fields.keys() > {"role", "content"}:
             more = ", ".join(sorted(fields.keys() - {"role", "content"}))
-            return (
-                f"its messages hold {more} besides role and content, which most chat templates ignore or"
-                " fail on"
+            return tr(
+                "its messages hold {more} besides role and content, which most chat templates ignore or fail"
+                " on",
+                more=more,
             )
-    return f"{name} is {kind}, which is no list of messages {{role, content}}: TRL sees no conversations"
+    return tr(
+        "{name} is {kind}, which is no list of messages {{role, content}}: TRL sees no conversations",
+        name=name,
+        kind=kind,
+    )
 
 
 def conversation_faults(name: str, lists: pa.Array) -> Iterator[Fault]:
@@ -42,8 +49,11 @@ def conversation_faults(name: str, lists: pa.Array) -> Iterator[Fault]:
     size = len(lists)
     lengths = _lengths(lists)
     nulls = np.asarray(lists.is_null())
-    yield nulls, f"{name} is null, and whether TRL then sees conversations depends on PYTHONHASHSEED"
-    yield ~nulls & (lengths == 0), f"{name} holds no message"
+    yield (
+        nulls,
+        tr("{name} is null, and whether TRL then sees conversations depends on PYTHONHASHSEED", name=name),
+    )
+    yield ~nulls & (lengths == 0), tr("{name} holds no message", name=name)
     flat, parents, starts = lists.flatten(), np.repeat(np.arange(size), lengths), np.cumsum(lengths) - lengths
     roles = np.asarray(pc.fill_null(pc.index_in(pc.struct_field(flat, "role"), value_set=_ROLES), -1))
     content = pc.struct_field(flat, "content")
@@ -54,15 +64,18 @@ def conversation_faults(name: str, lists: pa.Array) -> Iterator[Fault]:
     expected = np.where(turn < 0, 0, np.where(turn % 2 == 0, 1, 2))
     yield (
         _any(size, parents, roles != expected),
-        f"the roles of {name} are not system (or none), then user and assistant in turn",
+        tr("the roles of {name} are not system (or none), then user and assistant in turn", name=name),
     )
     wrong_end = np.zeros(size, dtype=np.bool_)
     wrong_end[filled] = roles[(starts + lengths - 1)[filled]] != ("system", "user", "assistant").index(
         last_role
     )
-    yield wrong_end, f"the last message of {name} is not the {last_role}'s"
+    yield wrong_end, tr("the last message of {name} is not the {role}'s", name=name, role=last_role)
     empty = pc.or_kleene(pc.equal(pc.binary_length(content), 0), pc.utf8_is_space(content))
-    yield _any(size, parents, np.asarray(pc.fill_null(empty, True))), f"a message of {name} has no text"
+    yield (
+        _any(size, parents, np.asarray(pc.fill_null(empty, True))),
+        tr("a message of {name} has no text", name=name),
+    )
 
 
 def pair_faults(batch: pa.RecordBatch, preferences: bool) -> Iterator[Fault]:
@@ -72,30 +85,39 @@ def pair_faults(batch: pa.RecordBatch, preferences: bool) -> Iterator[Fault]:
     """
     chosen, rejected = batch.column("chosen"), batch.column("rejected")
     equal, shared = _compare(chosen, rejected)
-    yield ~shared, "chosen and rejected differ before their last message, so they answer different prompts"
+    yield (
+        ~shared,
+        tr("chosen and rejected differ before their last message, so they answer different prompts"),
+    )
     if "has_pair" in batch.schema.names:
         flag = batch.column("has_pair")
         yield (
             np.asarray(flag.is_null()),
-            "has_pair is null, so it is unknown whether rejected is the worse answer",
+            tr("has_pair is null, so it is unknown whether rejected is the worse answer"),
         )
         pair = np.asarray(pc.fill_null(flag, False))
         none = np.asarray(pc.fill_null(pc.invert(flag), False))
         yield (
             none & ~equal,
-            (
+            tr(
                 "has_pair is false, but chosen differs from rejected, so training would learn a preference"
                 " that was not found"
             ),
         )
         if "messages" in batch.schema.names:
             repeats, _ = _compare(chosen, batch.column("messages"))
-            yield none & equal & ~repeats, "has_pair is false, but chosen and rejected do not repeat messages"
+            yield (
+                none & equal & ~repeats,
+                tr("has_pair is false, but chosen and rejected do not repeat messages"),
+            )
         if preferences:
-            yield none, "has_pair is false in a split of preferences, where every row is trained on as a pair"
+            yield (
+                none,
+                tr("has_pair is false in a split of preferences, where every row is trained on as a pair"),
+            )
     else:
         pair = np.ones(len(chosen), dtype=np.bool_)
-    yield pair & equal, "chosen equals rejected, which is a pair that prefers nothing"
+    yield pair & equal, tr("chosen equals rejected, which is a pair that prefers nothing")
 
 
 def _compare(one: pa.Array, other: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from magpie_hf.card.stats import Samples
+from magpie_hf.text.language import tr
 
 
 def lint_numbers(samples: Mapping[str, Samples], problems: Mapping[str, int]) -> list[str]:
@@ -21,18 +22,26 @@ def lint_numbers(samples: Mapping[str, Samples], problems: Mapping[str, int]) ->
 
 def _faults(one: Samples, problems: int) -> Iterator[str]:
     if one.accepted != problems:
-        yield (
-            f"{one.sampled:,} samples less {sum(one.dropped.values()):,} dropped, {one.moved_away:,} moved"
-            f" away and {one.moved_here:,} moved here make {one.accepted:,} problems, and {problems:,} are"
-            " published"
+        yield tr(
+            "{sampled:,} samples less {dropped:,} dropped, {away:,} moved away and {here:,} moved here make"
+            " {accepted:,} problems, and {problems:,} are published",
+            sampled=one.sampled,
+            dropped=sum(one.dropped.values()),
+            away=one.moved_away,
+            here=one.moved_here,
+            accepted=one.accepted,
+            problems=problems,
         )
     if (contaminated := sum(one.contaminated.values())) != one.dropped.get("contaminated", 0):
-        yield (
-            f"{one.dropped.get('contaminated', 0):,} samples were dropped as contaminated, and the benchmarks"
-            f" count {contaminated:,}"
+        yield tr(
+            "{dropped:,} samples were dropped as contaminated, and the benchmarks count {contaminated:,}",
+            dropped=one.dropped.get("contaminated", 0),
+            contaminated=contaminated,
         )
     if not 0 <= one.on_domain <= one.tagged <= one.sampled:
-        yield (
-            f"of {one.sampled:,} samples {one.tagged:,} are tagged, and {one.on_domain:,} of these are on the"
-            " domain"
+        yield tr(
+            "of {sampled:,} samples {tagged:,} are tagged, and {on_domain:,} of these are on the domain",
+            sampled=one.sampled,
+            tagged=one.tagged,
+            on_domain=one.on_domain,
         )

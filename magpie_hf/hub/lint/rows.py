@@ -19,6 +19,7 @@ import xxhash
 from magpie_hf.hub.lint.complaints import LISTED, Complaints
 from magpie_hf.hub.lint.layout import Split, splits_of
 from magpie_hf.hub.lint.messages import MESSAGE_LISTS, Fault, conversation_faults, pair_faults, type_fault
+from magpie_hf.text.language import tr, translated
 
 _ROWS = 256  # of a batch: three columns of texts of 8,000 tokens are 25 MB
 
@@ -63,7 +64,7 @@ class _Seen:
         complaints.add_all(
             places,
             len(both),
-            "the problem is for testing and for training, so a test would measure memorization",
+            tr("the problem is for testing and for training, so a test would measure memorization"),
         )
 
 
@@ -84,7 +85,7 @@ def lint_rows(files: Mapping[str, Path]) -> list[str]:
         if compared and "problem" not in split.schema.names:
             complaints.add(
                 split.place,
-                "it has no column problem, so it may hold problems of the tests",
+                tr("it has no column problem, so it may hold problems of the tests"),
             )
         _lint_split(split, seen if compared else None, complaints)
     seen.complain(complaints)
@@ -102,15 +103,15 @@ def _schema_faults(schema: pa.Schema) -> Iterator[str]:
         else:
             harms = bool(pairs) or name not in ("completion", "label", "margin")
         if harms:
-            yield f"a column {name} is not allowed here: {effect}"
+            yield tr("a column {name} is not allowed here: {effect}", name=name, effect=translated(effect))
     if "completion" in names and "prompt" not in names:
-        yield "a column completion is not allowed here without prompt: SFTTrainer fails"
+        yield tr("a column completion is not allowed here without prompt: SFTTrainer fails")
     if len(pairs) == 1:
-        yield f"{pairs.pop()} is here without its counterpart, so there are no pairs"
+        yield tr("{name} is here without its counterpart, so there are no pairs", name=pairs.pop())
     if "has_pair" in names and not pa.types.is_boolean(schema.field("has_pair").type):
-        yield f"has_pair is {schema.field('has_pair').type}, not bool"
+        yield tr("has_pair is {kind}, not bool", kind=schema.field("has_pair").type)
     if "id" in names and not _has_ids(schema):
-        yield f"id is {schema.field('id').type}, neither text nor an integer"
+        yield tr("id is {kind}, neither text nor an integer", kind=schema.field("id").type)
     for name in MESSAGE_LISTS:
         if name in names and (says := type_fault(name, schema.field(name).type)):
             yield says
@@ -135,7 +136,12 @@ def _lint_split(split: Split, seen: _Seen | None, complaints: Complaints) -> Non
                 first += len(batch)
         except (pa.ArrowInvalid, OSError) as error:
             complaints.add(
-                split.place, f"its file {file.name} cannot be read to its end ({type(error).__name__})"
+                split.place,
+                tr(
+                    "its file {file} cannot be read to its end ({error})",
+                    file=file.name,
+                    error=type(error).__name__,
+                ),
             )
 
 
@@ -149,7 +155,8 @@ class _Rows:
 
     def name(self, number: int) -> str:
         known = self.batch.column("id")[number].as_py() if _has_ids(self.batch.schema) else None
-        return f"{self.place} row {self.first + number if known is None else known}"
+        row = self.first + number if known is None else known
+        return tr("{place} row {row}", place=self.place, row=row)
 
     def names(self, mask: np.ndarray[Any, Any]) -> Iterator[str]:
         return (self.name(int(number)) for number in np.flatnonzero(mask)[:LISTED])
@@ -189,9 +196,10 @@ def _faults(split: Split, batch: pa.RecordBatch, ids: set[tuple[Any, ...]]) -> I
             mask[rows[odd]] = True
             yield (
                 mask,
-                (
-                    f"{path} is NaN or infinite, which breaks JSON, the viewer and means over the column;"
-                    " write null"
+                tr(
+                    "{path} is NaN or infinite, which breaks JSON, the viewer and means over the column;"
+                    " write null",
+                    path=path,
                 ),
             )
 
@@ -203,9 +211,13 @@ def _id_faults(batch: pa.RecordBatch, ids: set[tuple[Any, ...]]) -> Iterator[Fau
     for number, row in enumerate(zip(*(batch.column(key).to_pylist() for key in keys), strict=True)):
         repeated[number] = row[0] is not None and row in ids
         ids.add(row)
-    yield np.asarray(batch.column("id").is_null()), "its id is null"
-    what = "id occurs" if len(keys) == 1 else "id and answer_rank occur"
-    yield repeated, f"its {what} in this split twice"
+    yield np.asarray(batch.column("id").is_null()), tr("its id is null")
+    yield (
+        repeated,
+        tr("its id occurs in this split twice")
+        if len(keys) == 1
+        else tr("its id and answer_rank occur in this split twice"),
+    )
 
 
 def _floats(

@@ -220,14 +220,14 @@ function bars(chart, domain) {
 // Seconds between two ticks.
 const SPANS = [60, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
 
-function timeTicks(seconds) {
-  const span = SPANS.find((one) => seconds / one <= 8) ?? seconds / 8;
+function timeTicks(seconds, most) {
+  const span = SPANS.find((one) => seconds / one <= most) ?? seconds / most;
   return Array.from({ length: Math.floor(seconds / span) + 1 }, (_, at) => at * span);
 }
 
 function throughput(speed) {
-  const wide = 1080,
-    high = 222;
+  const wide = byId("overview").clientWidth < 600 ? WIDE : 1080; // its letters shrink with it
+  const high = 222;
   const highest = Math.max(1, ...speed.tokens);
   const x = (seconds) => LEFT + (seconds / speed.seconds) * (wide - LEFT - RIGHT);
   const y = (value) => high - BOTTOM - (value / highest) * (high - BOTTOM - 32);
@@ -239,7 +239,9 @@ function throughput(speed) {
     line(LEFT, y(value), wide - RIGHT, y(value), "grid"),
     svgText(LEFT - 6, y(value) + 3.5, short(value), "end"),
   ]);
-  const ticks = timeTicks(speed.seconds).map((value) => svgText(x(value), high - 22, duration(value)));
+  const ticks = timeTicks(speed.seconds, wide === WIDE ? 4 : 8).map((value) =>
+    svgText(x(value), high - 22, duration(value)),
+  );
   const marks = speed.marks.map((mark) => {
     const label = say(`mark_${mark.what}`, {
       engine: mark.engine ?? "",

@@ -23,7 +23,7 @@ function rowAsJson(row, problem, details) {
     Object.keys(list.index.columns).map((name) => [name, listed(name, row)]),
   );
   const shown = (key, one) => {
-    if (key === "candidates") return one.map(whole);
+    if (["candidates", "tools"].includes(key)) return one.map(whole);
     return ["text", "thinking", "raw"].includes(key) ? wholeText(one) : one;
   };
   const whole = (value) =>

@@ -16,7 +16,7 @@ function mapSection() {
   );
   const select = make(
     "select",
-    { id: "coloured-by", "aria-label": say("coloured_by") },
+    { id: "coloured-by" },
     ...colours.map(({ name }) => make("option", { value: name }, filterName(name))),
   );
   select.addEventListener("change", () => colour());
@@ -29,7 +29,7 @@ function mapSection() {
   picking(box, frame);
   const about = say("map_about", { first: share(summary.map[0]), second: share(summary.map[1] ?? 0) });
   const made = section("map", about, box, legend);
-  made.querySelector("h2").append(select);
+  made.querySelector("h2").append(make("label", {}, `${say("coloured_by")} `, select));
   return made;
 }
 
@@ -39,7 +39,7 @@ function paint(canvas, points, values, codes, filter, legend) {
   canvas.height = canvas.clientHeight * ratio;
   const pen = canvas.getContext("2d");
   const size = Math.max(2, (points.rows.length > 20000 ? 1.5 : 3.5) * ratio);
-  const hue = (part) => `hsl(${Math.round(part * 320)} 60% 50% / 70%)`;
+  const hue = (part) => `hsl(${Math.round(part * 320)} 65% 55% / 85%)`;
   const place = (at, from, whole) => (EDGE + (1 - 2 * EDGE) * (from[at] / SIDE)) * whole - size / 2;
   const one = (value) => (Array.isArray(value) ? value[0] : value) ?? null;
   const toneOf = (value) => {

@@ -78,14 +78,14 @@ function section(key, about, ...children) {
 }
 
 const scrolling = (table) => make("div", { class: "scrolling", tabindex: "0", role: "region" }, table);
-const headOf = (texts) =>
+const headOf = (texts, isNumber = (at) => at > 0) =>
   make(
     "thead",
     {},
     make(
       "tr",
       {},
-      ...texts.map((text, at) => make("th", { scope: "col", class: at ? "number" : null }, text)),
+      ...texts.map((text, at) => make("th", { scope: "col", class: isNumber(at) ? "number" : null }, text)),
     ),
   );
 
@@ -203,8 +203,7 @@ function reasonTable() {
     sumRows.set(mine.at(-1), row);
   }
   const body = summary.reasons.flatMap((one, at) => [rows[at], sumRows.get(one)].filter(Boolean));
-  const heads = headOf(head);
-  for (const cell of [...heads.querySelectorAll("th")].slice(1, 3)) cell.classList.remove("number");
+  const heads = headOf(head, (at) => at > 2);
   return rows.length
     ? make("table", {}, heads, make("tbody", {}, ...body))
     : make("p", { class: "quiet" }, say("nothing_left_out"));
@@ -235,7 +234,10 @@ function distributions() {
   return made;
 }
 
+const NUMBER = /^(–|\d[\d,]*(\.\d+)?( ?%)?)$/;
+
 function factTable({ title, head, rows }) {
+  const numbers = head.map((_, at) => at > 0 && rows.every((row) => NUMBER.test(row[at])));
   const body = make(
     "tbody",
     {},
@@ -244,7 +246,11 @@ function factTable({ title, head, rows }) {
         "tr",
         {},
         ...row.map((cell, at) =>
-          make(at ? "td" : "th", { scope: at ? null : "row", dir: "auto" }, ...plainText(String(cell))),
+          make(
+            at ? "td" : "th",
+            { scope: at ? null : "row", dir: "auto", class: numbers[at] ? "number" : null },
+            ...plainText(String(cell)),
+          ),
         ),
       ),
     ),
@@ -253,6 +259,6 @@ function factTable({ title, head, rows }) {
     "details",
     { class: "table" },
     make("summary", {}, title),
-    scrolling(make("table", {}, headOf(head), body)),
+    scrolling(make("table", {}, headOf(head, (at) => numbers[at]), body)),
   );
 }

@@ -8,6 +8,7 @@ const HIDDEN = new RegExp(
 );
 const ENVIRONMENT =
   /\\begin\{((?:align|alignat|aligned|equation|gather|gathered|cases|array|split|CD|[pbvBV]?matrix)\*?)\}/y;
+const FENCE = /^[ \t]*```(\w*)[ \t]*\n?$/;
 const KATEX = {
   throwOnError: false,
   trust: false,
@@ -17,8 +18,30 @@ const KATEX = {
   output: "htmlAndMathml",
 };
 
-// [{text} or {tex, display, source}], in order.
+// [{text} or {tex, display, source}], in order; a program is a text that is `code`.
 function pieces(text) {
+  if (!text.includes("```")) return inProse(text);
+  return atPrograms(text).flatMap((part, at) => (at % 2 ? [{ text: part, code: true }] : inProse(part)));
+}
+
+// Prose, a program with its fences, prose and so on; a program without an end is prose.
+function atPrograms(text) {
+  const parts = [""];
+  for (const line of text.match(/[^\n]*\n|[^\n]+/g)) {
+    const fence = FENCE.exec(line);
+    const inside = parts.length % 2 === 0;
+    if (fence && !inside) parts.push(line);
+    else parts[parts.length - 1] += line;
+    if (fence && inside && !fence[1]) parts.push("");
+  }
+  if (parts.length % 2 === 0) {
+    const open = parts.pop();
+    parts[parts.length - 1] += open;
+  }
+  return parts;
+}
+
+function inProse(text) {
   const found = [];
   // Where each closing delimiter comes next, found once: thousands of unclosed openers must cost nothing.
   const ahead = new Map();
@@ -149,7 +172,13 @@ async function write(element, value, alive = () => true) {
     if (text === tail && tail !== undefined)
       element.append(leftOut(left));
     for (const piece of pieces(text ?? "")) {
-      element.append(...(piece.tex === undefined ? plainText(piece.text) : [formula(piece)]));
+      element.append(
+        ...(piece.code
+          ? [make("code", {}, ...plainText(piece.text))]
+          : piece.tex === undefined
+            ? plainText(piece.text)
+            : [formula(piece)]),
+      );
       if (performance.now() - began > 20) {
         await pause();
         if (!alive()) return;

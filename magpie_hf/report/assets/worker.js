@@ -103,7 +103,7 @@ function holds(value, test) {
   if (Array.isArray(value)) return value.some((part) => typeof part === "string" && test(part));
   return (
     SPOKEN.some((key) => value[key] && holds(value[key], test)) ||
-    (value.candidates ?? []).some((one) => holds(one, test))
+    [...(value.candidates ?? []), ...(value.tools ?? [])].some((one) => holds(one, test))
   );
 }
 

@@ -124,6 +124,7 @@ def _read(formula: str) -> str | None:
         read = str(reader.nodelist_to_text(nodes))
     except (LatexWalkerError, _Unknown, *_BROKEN):
         return None
+    read = re.sub(r"[ \t]+([·⋅×÷])[ \t]*", r" \1 ", read)  # TeX ends a command with the space behind it
     spaced = re.sub(r"[ \t]*(:=|[=≤≥≠<>≈≡∈∉→←⟹⟸⟺]+)[ \t]*", r" \1 ", re.sub(r"[ \t]+", " ", read))
     return re.sub(r" +(?=[)\],.;\n])|(?<=[(\[\n]) +", "", spaced).strip()
 

@@ -182,7 +182,7 @@ def _rl(row: Row) -> tuple[list[list[Part]], list[str]]:
 
 def _with_tools(row: Row) -> tuple[list[list[Part]], list[str]]:
     answer = tr(
-        "answer {rank} of {answers} ({tokens} tokens, {runs} programs run)",
+        "answer {rank} of {answers} ({tokens} tokens, programs run: {runs})",
         rank=row["answer_rank"],
         answers=row["answer_count"],
         tokens=_count(row["solution_tokens"]),
