@@ -28,7 +28,6 @@ from magpie_hf.cli import main as cli
 from magpie_hf.cli.commands import assembly
 from magpie_hf.cli.commands import build as command
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
-from magpie_hf.engines import shares
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
@@ -234,12 +233,14 @@ def test_the_time_left_is_right_before_a_shard_is_finished(
     assert len(wrong) <= 0.1 * whole, wrong
 
 
-def test_the_time_left_is_right_where_nothing_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """400 answers of 300 tokens on average at once; a step over n of them takes 0.05 + 0.002 n seconds."""
+@pytest.mark.parametrize(("fixed", "each"), [(0.05, 0.002), (0.4, 0.0)])
+def test_the_time_left_is_right_where_nothing_counts(
+    fixed: float, each: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 answers of 300 tokens on average at once; a step over n of them takes fixed + each * n seconds."""
     clock, step = [1000.0], 0.5
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     numbers, board, requests, engine = random.Random(1), Board(), Requests(), "it"
-    monkeypatch.setitem(shares._engines, engine, shares._Engine())
     for event in (
         plan_of(600.0),
         PLANNED,
@@ -254,22 +255,20 @@ def test_the_time_left_is_right_where_nothing_counts(tmp_path: Path, monkeypatch
         for at in range(400):
             tokens = min(1000, round(numbers.lognormvariate(5.5, 0.7)))
             running.append((Start(engine, 1000.0 + at / 1e6), tokens))
-            shares.started(engine, running[-1][0].at, 1)
             requests.start(running[-1][0])
         made, finished, guesses = 0.0, 0, []
         while running:
             clock[0] += step
-            made += step / (0.05 + 0.002 * len(running))
+            made += step / (fixed + each * len(running))
             for start, tokens in [one for one in running if one[1] <= made]:
-                shares.ended(engine, start.at, clock[0], 1)
                 requests.end(start, clock[0], Outcome(10, tokens))
                 finished += tokens
             running = [one for one in running if one[1] > made]
             board.take(UnderWay(requests.stages()))
-            now, reading = requests.rates(engine) or (None, None)
+            now = requests.rate(engine)
             so_far = round(requests.unfinished_tokens(engine, clock[0], None))
             flying = len(running)
-            speed = Speed(engine, flying, finished, now, None, None, "finished", 0, so_far, flying, reading)
+            speed = Speed(engine, flying, finished, now, None, None, "finished", 0, so_far, flying)
             board.take(speed)
             guesses.append((clock[0], board.left(clock[0])))
     whole = clock[0] - 1000.0

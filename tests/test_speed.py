@@ -30,8 +30,10 @@ from magpie_hf.engines.vllm.recovery import Recovering
 from magpie_hf.errors import EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.progress import paces
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed, UnderWay
 from magpie_hf.progress.meter import Meter
+from magpie_hf.progress.paces import KNEES
 from magpie_hf.progress.recorder import recording
 from magpie_hf.progress.requests import Requests
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
@@ -276,19 +278,29 @@ def test_seconds_of_stages_are_no_longer_than_the_build(answers: Answers, tmp_pa
 
 def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_path: Path) -> None:
     """Two requests share it for ten seconds, and one of them ends with 100 tokens."""
-    requests, engine = Requests(), "uncounted"
+    requests, engine, knee = Requests(), "uncounted", KNEES[0]
     folder = tmp_path / "algebra" / "candidates-0"
     folder.mkdir(parents=True)
     with keeping(Journal(folder / "0000000-0000002.journal", iter(()))):
         for at in (0.0, 0.5):
-            shares.started(engine, at, 1)
             requests.start(Start(engine, at))
-    assert requests.rates(engine) is None
-    shares.ended(engine, 0.5, 10.5, 1)
+    assert requests.rate(engine) is None
     requests.end(Start(engine, 0.5), 10.5, Outcome(50, 100))
-    with_two, alone = (
-        100 / 10,
-        100 / 10 * (shares.KNEE + 2) / (shares.KNEE + 1),
-    )  # tokens a second of a request
-    assert requests.rates(engine) == pytest.approx((alone, alone / 2))
-    assert requests.unfinished_tokens(engine, 11.5, None) == pytest.approx(1.5 * alone + 10 * with_two)
+    alone = 10 * (knee + 2) / (knee + 1)  # tokens a second of a request, of which two have 10 each
+    assert requests.rate(engine) == pytest.approx(alone)
+    assert requests.unfinished_tokens(engine, 11.5, None) == pytest.approx(1.5 * alone + 10 * 10)
+    (told,) = requests.stages()
+    assert told.pace == pytest.approx(10 / (knee + 2) / 100)
+    assert told.knee == knee
+
+
+def test_the_knee_of_an_engine_is_the_one_that_explains_its_requests() -> None:
+    """Requests of 20 to 400 tokens with ever fewer others; a step over n takes (knee + n) / 1,000 seconds."""
+    for knee in KNEES:
+        paced = paces.Paced(flying=400)
+        done = 0.0
+        for tokens in range(20, 401, 5):
+            paced.move(paced.at + (tokens - done) * (knee + paced.flying) / 1000)
+            paced.learn(tokens, paced.parts)
+            paced.flying, done = paced.flying - 5, tokens
+        assert KNEES[paced.knee] == knee

@@ -3,7 +3,6 @@
 Not here: how fast the engine is (meter.py).
 
 All requests in flight share an engine alike, so a second in which n are in flight is 1/n of a second of each.
-With few of them an engine is hardly quicker for each, so its pace is measured in parts of 1/(KNEE + n).
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-
-KNEE = 25.0  # requests that a step of an engine costs as much for as it costs without any
 
 
 @dataclass
@@ -37,18 +34,16 @@ class Share:
 
 @dataclass
 class _Engine:
-    """Requests in flight, and the seconds and parts that each had which was there from the beginning."""
+    """Requests in flight, and the seconds that each had which was there from the beginning."""
 
     flying: int = 0
     each: float = 0.0
-    paced: float = 0.0
     at: float = 0.0
     begun: dict[float, list[tuple[Share | None, float]]] = field(default_factory=lambda: defaultdict(list))
 
     def move(self, at: float) -> None:
         if self.flying:
             self.each += max(0.0, at - self.at) / self.flying
-            self.paced += max(0.0, at - self.at) / (KNEE + self.flying)
         self.at = max(self.at, at)
 
 
@@ -68,11 +63,11 @@ def sharing() -> Iterator[Share]:
         _CURRENT.reset(token)
 
 
-def paced(name: str, at: float) -> float:
-    """Seconds / (KNEE + requests in flight), over the time until then in which any were."""
+def each(name: str, at: float) -> float:
+    """The seconds of an engine that a request has had by then which was there from the beginning."""
     with _lock:
         _engines[name].move(at)
-        return _engines[name].paced
+        return _engines[name].each
 
 
 def started(name: str, at: float, requests: int) -> None:

@@ -74,6 +74,8 @@ class Board:
         elif isinstance(event, UnderWay):
             self._under_way = {(one.stage, one.domain): one for one in event.stages}
             self._over.clear()
+            engines = {stage: name for one in self.domains.values() for stage, name in one.engines.items()}
+            self._estimates.under_way(event.stages, engines)
         elif isinstance(event, Speed):
             self.speed = event
             self._estimates.speed(event, time.monotonic())

@@ -110,9 +110,8 @@ class Speed:
     build; best: the peak over 30 s of all builds in this folder; counted: by whom the tokens were;
     prompt_tokens: those read so far, where the engine counts without those its prefix cache held;
     unfinished_tokens: those that requests in flight have so far, an estimate where the engine does not count;
-    working: requests of those in flight that the engine works on; reading: prompt tokens a second by the
-    requests that finished last, where the engine does not count; cached_tokens: prompt tokens that its prefix
-    cache held.
+    working: requests of those in flight that the engine works on; cached_tokens: prompt tokens that its
+    prefix cache held.
     """
 
     engine: str
@@ -125,7 +124,6 @@ class Speed:
     prompt_tokens: int = 0
     unfinished_tokens: int = 0
     working: int = 0
-    reading: float | None = None
     cached_tokens: int = 0
 
 
@@ -135,10 +133,10 @@ class StageRequests:
 
     rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
     prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
-    natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace: with n in
-    flight, a token of those that finished last took (`shares.KNEE` + n) times as many seconds, with its
-    prompt; None before there are any; ahead: requests that may follow in these shards, as the next
-    round of an answer with tools.
+    natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace, knee:
+    with n in flight, a token of those that finished last took pace * (knee + n) seconds, with its prompt;
+    None before there are any; ahead: requests that may follow in these shards, as the next round of an answer
+    with tools.
     """
 
     domain: str
@@ -152,6 +150,7 @@ class StageRequests:
     log_tokens: float
     truncated: int = 0
     pace: float | None = None
+    knee: float = 0.0
     ahead: int = 0
 
 

@@ -44,15 +44,13 @@ class Lengths:
         more = max(0.0, whole - _mean_up_to(self.so_far, self._middle))
         return more / max(_longer(self._begun, self._middle), 1e-9)
 
-    @property
-    def longest(self) -> float:
-        """Tokens that the longest of those at work still gets; 0 where nothing is known."""
-        if not self._known or not self.at_work:
-            return 0.0
-        beyond = _longer(self._begun, self._middle) / (self.at_work + 1)
-        logarithm = self._middle - SPREAD * NormalDist().inv_cdf(max(beyond, 1e-12))
-        bound = math.inf if self.bound is None else float(self.bound)
-        return max(0.0, min(math.exp(logarithm), bound) - self.so_far)
+    def longest(self, count: float, so_far: float) -> float:
+        """Tokens of the longest of so many requests that have so many; these where nothing more is known."""
+        if not self._known:
+            return so_far
+        beyond = _longer(_logarithm(so_far), self._middle) / (count + 1)
+        whole = math.exp(self._middle - SPREAD * NormalDist().inv_cdf(max(beyond, 1e-12)))
+        return max(so_far, min(whole, math.inf if self.bound is None else float(self.bound)))
 
     @property
     def stopping(self) -> float:

@@ -153,8 +153,7 @@ class _Rate:
         self._seen.append((self._busy, self._whole))
         while self._seen[0][0] < self._busy - SUSTAINED_SECONDS:
             self._seen.popleft()
-        rates = self._requests.rates(self._engine) or (None, None) if own is None else None
-        lately = rates[0] if rates else self._over(NOW_SECONDS)
+        lately = self._requests.rate(self._engine) if own is None else self._over(NOW_SECONDS)
         sustained = self._over(SUSTAINED_SECONDS)
         if own is not None and sustained is not None and self._busy > SUSTAINED_SECONDS:
             self._best = max(self._best, sustained)
@@ -170,7 +169,6 @@ class _Rate:
             prompts,
             round(unfinished),
             working,
-            _rounded(rates[1]) if rates else None,
             counted.cached if counted else 0,
         )
 

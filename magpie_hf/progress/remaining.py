@@ -5,7 +5,7 @@ Not here: which rows are left (board.py).
 Work is counted in tokens. What a prompt token costs in sampled ones is seen where the engine counts both, and
 is a fifth before that. How long a stage's answers are is known from the finished ones, from what those in
 flight have so far, and, while the finished ones are few, from the plan. The longest one at work goes on when
-all others are done, and an engine is hardly quicker for it then: a step over n requests costs KNEE + n.
+all others are done, and an engine is hardly quicker for it then (paces.py).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from magpie_hf.engines.shares import KNEE
 from magpie_hf.progress.events import EngineOpened, Speed, StageRequests
 from magpie_hf.progress.lengths import Lengths
+from magpie_hf.progress.paces import KNEES
 
 PROMPT_WORK = 0.2  # of a prompt token, in sampled ones, before more is known: measured on a CPU
 PROMPT_SPREAD = 0.1  # of the truth about that
@@ -83,7 +83,7 @@ class Workload:
 
     @property
     def pace(self) -> float | None:
-        """Its engine's seconds for a token of the requests that finished last, with their prompts."""
+        """The pace of the requests that finished last."""
         known = [one.pace for one in self.asked if one.pace]
         return sum(known) / len(known) if known else None
 
@@ -105,20 +105,30 @@ class _Planned:
 class _Left:
     """Requests that a stage has left.
 
-    begun, more, longest: those at work, and the tokens that each still gets, and the longest of them; others,
-    length, prompt: the others, and the tokens of each and of its prompt.
+    begun: those at work; others, length: the rest, and tokens of each; prompts: the tokens of their prompts;
+    lengths: what is known of them; pace: of those that finished, where these are enough.
     """
 
     begun: float
-    more: float
-    longest: float
     others: float
     length: float
-    prompt: float
+    prompts: float
+    lengths: Lengths
+    pace: float | None
 
     @property
-    def tokens(self) -> float:
-        return self.begun * self.more + self.others * self.length
+    def more(self) -> float:
+        """Tokens that each of those at work still gets."""
+        return self.lengths.more
+
+    @property
+    def longest(self) -> float:
+        """Tokens that the longest of those at work still gets."""
+        return self.longest_of(self.begun, self.lengths.so_far)
+
+    def longest_of(self, count: float, so_far: float = 0.0) -> float:
+        """Tokens that the longest of so many still gets that have so many."""
+        return self.lengths.longest(count, so_far) - so_far if count else 0.0
 
 
 class Estimates:
@@ -130,6 +140,9 @@ class Estimates:
         self._weights: dict[str, float] = {}  # GB, by a model's source
         self._sources: dict[str, str] = {}  # by engine
         self._openings: dict[str, float] = {}
+        self.paces: dict[
+            str, tuple[float, float]
+        ] = {}  # pace and knee of engines, of the stage with most tokens
         self._ticks: dict[str, deque[_Tick]] = {}
         # When an engine told last, and the tokens that it had made and read by then
         self._before: dict[str, tuple[float, float, float]] = {}
@@ -147,6 +160,12 @@ class Estimates:
             if stage in self.planned:
                 self._sources[engine] = self.planned[stage].source
 
+    def under_way(self, stages: Sequence[StageRequests], engines: Mapping[str, str]) -> None:
+        """Learn the pace of each engine, from the stage with most tokens. engines: of the stages."""
+        for one in sorted(stages, key=lambda one: one.tokens):
+            if one.pace is not None and one.stage in engines:
+                self.paces[engines[one.stage]] = one.pace, one.knee
+
     def opened(self, event: EngineOpened) -> None:
         self._openings[event.engine] = event.seconds
 
@@ -162,7 +181,7 @@ class Estimates:
         full = event.working < event.running
         done = tokens - made, prompts - read
         if event.counted == "finished":
-            done = (event.now or 0.0) * seconds, (event.reading or 0.0) * seconds
+            done = (event.now or 0.0) * seconds, 0.0
         ticks.append(_Tick(seconds, *done, event.working, full))
         while sum(tick.seconds for tick in ticks) > KEPT_SECONDS:
             ticks.popleft()
@@ -200,12 +219,9 @@ class Estimates:
             seconds, work = seconds + tick.seconds, work + tick.tokens + price * tick.prompts
         return work / seconds if work and seconds >= LEAST_SECONDS else None
 
-    def most_working(self, engine: str) -> int:
-        """The most requests that an engine has lately worked on at once."""
-        return max((tick.working for tick in self._ticks.get(engine, ())), default=0)
-
     def _well_used(self, engine: str) -> list[_Tick]:
-        ticks, most = self._ticks.get(engine, ()), self.most_working(engine)
+        ticks = self._ticks.get(engine, ())
+        most = max((tick.working for tick in ticks), default=0)
         return [tick for tick in ticks if tick.full or tick.working >= WELL_USED * most]
 
     def counts(self, engine: str) -> bool:
@@ -242,33 +258,47 @@ class Estimates:
 
 
 def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | None:
-    """Seconds until the end; None while nobody knows.
-
-    Requests in flight go on at the speed of now; the others at that of an engine that is well used. Where the
-    engine does not count, a stage with finished requests goes on at the pace of those.
-    """
+    """Seconds until the end; None while nobody knows."""
     seconds = 0.0
     for engine in dict.fromkeys(load.engine for load in loads):
-        seconds += estimates.opening(engine)
         mine = [load for load in loads if load.engine == engine]
-        full, price = estimates.full_rate(engine), estimates.prompt_work(engine)
-        running = estimates.last[engine].working if engine in estimates.last else 0
-        together = alone = 0.0
-        for load in mine:
-            if (left := _left(estimates, load, mine)) is None:
-                return None
-            known = load.answered >= KNOWN * (load.answered + left.begun + left.others)
-            if known and load.pace is not None and not estimates.counts(engine):
-                steps = max(left.longest, left.tokens / max(1, estimates.most_working(engine)))
-                together += load.pace * (left.tokens + KNEE * steps)
-                continue
-            if full is None:
-                return None
-            now = estimates.rate_now(engine) or full
-            together += left.begun * left.more / now
-            together += left.others * (left.length + price * left.prompt) / full
-            alone = max(alone, left.longest * running / now)
-        seconds += together + KNEE / (KNEE + running) * max(0.0, alone - together)
+        left = [one for load in mine if (one := _left(estimates, load, mine)) is not None]
+        told = estimates.last.get(engine)
+        uncounted = told is not None and told.counted == "finished"
+        needed = (_by_pace if uncounted else _by_rate)(estimates, engine, left)
+        if needed is None or len(left) < len(mine):
+            return None
+        seconds += estimates.opening(engine) + needed
+    return seconds
+
+
+def _by_rate(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float | None:
+    """Seconds that an engine needs for all of its stages.
+
+    Requests in flight go on at the speed of now; the others at that of an engine that is well used.
+    """
+    if (full := estimates.full_rate(engine)) is None:
+        return None
+    now = estimates.rate_now(engine) or full
+    running = estimates.last[engine].working if engine in estimates.last else 0
+    others = sum(one.others * one.length + one.prompts * estimates.prompt_work(engine) for one in left)
+    together = sum(one.begun * one.more for one in left) / now + others / full
+    alone = max((one.longest for one in left), default=0.0) * running / now
+    return together + KNEES[0] / (KNEES[0] + running) * max(0.0, alone - together)
+
+
+def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float | None:
+    """The same for an engine that counts nothing: by the pace of each stage, or of those before it."""
+    if engine not in estimates.paces:
+        return None
+    usual, knee = estimates.paces[engine]
+    seconds = 0.0
+    for one in left:
+        tokens = one.begun * one.more + one.others * one.length
+        if one.pace is None:
+            tokens += one.prompts * PROMPT_WORK
+        steps = max(one.longest, one.longest_of(one.others))
+        seconds += (one.pace or usual) * (tokens + knee * steps)
     return seconds
 
 
@@ -296,8 +326,10 @@ def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _
     if (mean := _mean(estimates, load)) is None:
         return None
     at_work, lengths = _lengths(estimates, load, beside)
-    length, others = _length(load, mean, at_work, lengths), max(0.0, requests - at_work)
-    return _Left(at_work, lengths.more, lengths.longest, others, length, _prompt(estimates, load))
+    others = max(0.0, requests - at_work)
+    pace = load.pace if answered >= KNOWN * (answered + at_work + others) else None
+    length, prompts = _length(load, mean, at_work, lengths), others * _prompt(estimates, load)
+    return _Left(at_work, others, length, prompts, lengths, pace)
 
 
 def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from magpie_hf.engines import shares
 from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.progress.events import StageRequests
+from magpie_hf.progress.paces import KEPT, KNEES, Paced, Parts
 
 if TYPE_CHECKING:
     from magpie_hf.engines.journal import Journal
 
-LATELY = 0.995  # what each finished request leaves of the weight of those before it
 SHARE_AT_WORK = 0.9  # of the requests in flight, from which on hardly any waits
 
 
@@ -35,39 +35,31 @@ class _Shard:
 class _Stage:
     """A stage of a domain, with what its finished requests took."""
 
+    engine: str
     shards: dict[int, _Shard] = field(default_factory=dict)  # by their journal's id
     answered: int = 0
     tokens: int = 0
     prompt_tokens: int = 0
     log_tokens: float = 0.0
     truncated: int = 0
-    # Tokens of the requests that finished last, of their prompts, and what they had of the engine, as
-    # `shares.paced` says
-    lately: tuple[float, float, float] = 0.0, 0.0, 0.0
+    # Tokens of the requests that finished last, and what these had of the engine
+    lately: tuple[float, Parts] = 0.0, (0.0,) * len(KNEES)
 
-    def add(self, requests: int, outcome: Outcome, paced: float) -> None:
-        """Count finished requests, which had so much of the engine."""
+    def add(self, requests: int, outcome: Outcome, parts: Parts) -> None:
+        """Count finished requests, each of which had so much of the engine."""
         self.answered += requests
         self.tokens += outcome.tokens
         self.prompt_tokens += outcome.prompt_tokens
         self.log_tokens += requests * math.log(max(outcome.tokens / requests, 1.0))
         self.truncated += outcome.truncated
-        made, read, before = (LATELY**requests * one for one in self.lately)
-        self.lately = made + outcome.tokens, read + outcome.prompt_tokens, before + paced
+        kept, (made, before) = KEPT**requests, self.lately
+        had = tuple(kept * one + requests * part for one, part in zip(before, parts, strict=True))
+        self.lately = kept * made + outcome.tokens, had
 
-    @property
-    def pace(self) -> float | None:
-        """What a token of the requests that finished last takes: with n in flight, (KNEE + n) times as many
-        seconds.
-        """
-        made, _, paced = self.lately
-        return paced / made if made else None
-
-    def rates(self, flying: int) -> tuple[float, float]:
-        """Tokens made and read a second by an engine with so many requests; 0 where not known."""
-        made, read, paced = self.lately
-        each = flying / (shares.KNEE + flying)
-        return (each * made / paced, each * read / paced) if paced > 0 else (0.0, 0.0)
+    def pace(self, knee: int) -> float | None:
+        """The pace of the requests that finished last, for the knee at this place of `KNEES`."""
+        made, had = self.lately
+        return had[knee] / made if made else None
 
 
 class Requests:
@@ -75,8 +67,9 @@ class Requests:
 
     def __init__(self) -> None:
         self._stages: dict[tuple[str, str], _Stage] = {}
+        self._engines: dict[str, Paced] = defaultdict(Paced)
         # By engine and begin, with what each request that was there had had of the engine by then
-        self._flying: dict[tuple[str, float], tuple[_Stage, _Shard, float]] = {}
+        self._flying: dict[tuple[str, float], tuple[_Stage, _Shard, Parts]] = {}
         self._lock = threading.Lock()
 
     def start(self, start: Start) -> None:
@@ -90,10 +83,12 @@ class Requests:
         name = folder.parent.name, folder.name.rpartition("-")[0]
         first, stop = map(int, journal.file.stem.split("-")[:2])
         with self._lock:
-            stage = self._stages.setdefault(name, _Stage())
+            stage = self._stages.setdefault(name, _Stage(start.engine))
             shard = stage.shards.setdefault(id(journal), _Shard(journal, stop - first))
             shard.asked += start.requests
-            self._flying[start.engine, start.at] = stage, shard, shares.paced(start.engine, start.at)
+            engine = self._engines[start.engine]
+            self._flying[start.engine, start.at] = stage, shard, engine.move(start.at)
+            engine.flying += start.requests
 
     def end(self, start: Start, at: float, outcome: Outcome | None) -> None:
         with self._lock:
@@ -101,8 +96,12 @@ class Requests:
                 return
             stage, shard, had = flying
             shard.done += start.requests
+            engine = self._engines[start.engine]
+            parts = _since(had, engine.move(at))
+            engine.flying -= start.requests
             if outcome is not None:
-                stage.add(start.requests, outcome, start.requests * (shares.paced(start.engine, at) - had))
+                stage.add(start.requests, outcome, parts)
+                engine.learn(outcome.tokens / start.requests, parts)
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -110,7 +109,7 @@ class Requests:
             told = []
             for (domain, label), stage in self._stages.items():
                 stage.shards = {key: one for key, one in stage.shards.items() if not one.journal.closed}
-                under_way = stage.shards.values()
+                under_way, knee = stage.shards.values(), self._engines[stage.engine].knee
                 told.append(
                     StageRequests(
                         domain,
@@ -123,39 +122,45 @@ class Requests:
                         stage.prompt_tokens,
                         round(stage.log_tokens, 3),
                         stage.truncated,
-                        stage.pace,
+                        stage.pace(knee),
+                        KNEES[knee],
                         sum(one.journal.ahead for one in under_way),
                     )
                 )
             return tuple(told)
 
-    def rates(self, engine: str) -> tuple[float, float] | None:
-        """Tokens a second that an engine makes and reads for the requests in flight, where it counts none.
+    def rate(self, engine: str) -> float | None:
+        """Tokens a second that an engine which counts none makes for the requests in flight.
 
-        By what those of their stages that finished last had of the engine's time; None before there are any.
+        By the paces of their stages; None before any is known.
         """
         with self._lock:
+            knee = self._engines[engine].knee
             stages = [stage for (name, _), (stage, *_) in self._flying.items() if name == engine]
-            rates = [stage.rates(len(stages)) for stage in stages]
-        known = [one for one in rates if one[0]]  # a stage without finished requests goes like the others
-        made, read = (sum(one[at] for one in known) for at in range(2))
-        return (made / len(known), read / len(known)) if known else None
+        # A stage without finished requests goes like the others
+        paces = [pace for stage in stages if (pace := stage.pace(knee))]
+        if not paces:
+            return None
+        return len(stages) / (KNEES[knee] + len(stages)) * sum(1 / pace for pace in paces) / len(paces)
 
     def unfinished_tokens(self, engine: str, now: float, working: int | None) -> float:
         """An estimate of the tokens that the requests in flight have, for an engine that counts none.
 
-        By their shares of the engine's time, as `rates`; 0 before there are finished ones. working: requests
-        that the engine works on, None where it does not say: of a long queue nobody knows which are at work,
-        so each counts half.
+        By the paces of their stages; 0 before any is known. working: requests that the engine works on, None
+        where it does not say: of a long queue nobody knows which are at work, so each counts half.
         """
-        each = shares.paced(engine, now)
         with self._lock:
+            each, knee = self._engines[engine].move(now), self._engines[engine].knee
             flying = [
-                (stage, each - had)
+                (stage, _since(had, each)[knee])
                 for (name, _), (stage, _, had) in self._flying.items()
                 if name == engine and stage.answered
             ]
         if working is not None and working < SHARE_AT_WORK * len(flying):
             whole = sum(stage.tokens / stage.answered for stage, _ in flying)
             return whole * working / len(flying) / 2
-        return sum(paced / stage.pace for stage, paced in flying if stage.pace)
+        return sum(part / pace for stage, part in flying if (pace := stage.pace(knee)))
+
+
+def _since(before: Parts, now: Parts) -> Parts:
+    return tuple(one - other for one, other in zip(now, before, strict=True))
