@@ -1,5 +1,5 @@
-"""Python code on a terminal, in a fork of a process that has imported vLLM: the import takes four seconds, and
-a test of the menu a tenth of that.
+"""Python code on a terminal, in a fork of a process that has imported vLLM. The import takes four seconds,
+and a test of the menu a tenth of that.
 
 Not here: the terminal (terminal.py).
 """
