@@ -780,6 +780,23 @@ def test_answers_with_tools_stand_with_the_others(
     waits(one.page, 1)
 
 
+def test_a_dropped_sample_shows_the_easier_problem_that_it_was_made_of(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    file = next(out.glob("run/dropped/algebra/*.parquet"))
+    table = pq.read_table(file)
+    for name, value in {"parent": "Find $7y$ first.", "pass_rate_before": 0.75}.items():
+        table = table.append_column(name, pa.array([value] * len(table)))
+    pq.write_table(table, file)
+    one = opened(report(out, tmp_path / "harder.html").file)
+    one.page.select_option("#by-show", "dropped")
+    shown = re.sub(r"\s+", " ", one.open(table["id"][0].as_py()))
+    assert "Pass rate before75 %" in shown
+    assert "Made of an easier problemFind" in shown
+
+
 def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(
     demo_model: Path, tmp_path: Path, opened: Callable[..., Opened]
 ) -> None:
