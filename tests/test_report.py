@@ -762,7 +762,9 @@ def test_answers_with_tools_stand_with_the_others(
     shutil.copytree(built, out)
     (file,) = (out / "algebra").glob("train_sft-*.parquet")
     first = pq.read_table(file).to_pylist()[1]
-    text = "By a program:\n```python\nprint(7 * 7)\n```\n```output\n49\n```\nSo $\\boxed{49}$, plainly."
+    text = (
+        "By a program:\n```python\nprint(7 * 7)  # $x$\n```\n```output\n49\n```\nSo $\\boxed{49}$, plainly."
+    )
     row = {name: first.get(name) for name in TIR}
     row |= {"solution": text, "answer_rank": 1, "answer_count": 1, "runs": 3, "solution_tokens": 77}
     (out / "algebra_tir").mkdir()
@@ -774,7 +776,8 @@ def test_answers_with_tools_stand_with_the_others(
     one.open(first["id"])
     shown = re.sub(r"\s+", " ", one.page.locator(".tools").inner_text())
     assert shown.startswith("Answers with tools: 1 Answer 1 Programs run 3 Tokens 77 By a program: ```python")
-    assert one.page.locator(".tools .katex").count() == 1
+    assert one.page.locator(".tools .katex").count() == 1, "none in the program"
+    assert one.page.locator(".tools code").count() == 2
     one.page.check("#everywhere")
     one.page.fill("#search", "print(7 * 7)")
     waits(one.page, 1)
