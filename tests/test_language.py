@@ -33,7 +33,7 @@ from magpie_hf.models.parallel import Need, choose
 from magpie_hf.planning.view import heading
 from magpie_hf.progress.lines import Plain
 from magpie_hf.run.status import TopicStatus
-from magpie_hf.text.columns import padded, width, wrapped
+from magpie_hf.text.columns import folded, padded, width, wrapped
 from magpie_hf.text.language import TABLE, _table, tr, translated, use, wanted
 from magpie_hf.text.numbers import duration
 
@@ -387,6 +387,13 @@ def test_lines_end_where_japanese_lines_end() -> None:
     assert wrapped("plain words, as they are", 12) == ["plain words,", "as they are"]
     assert wrapped("", 12) == [""]
     assert padded("解答", 6) == "解答  "
+    assert folded("disk     5 MB, and 59 GB\n         are free\nplain words", 20).split("\n") == [
+        "disk     5 MB, and",
+        "         59 GB",
+        "         are free",
+        "plain words",
+    ]
+    assert folded("- 上限は 4,096 トークン", 18) == "- 上限は 4,096\n  トークン"
 
 
 def test_a_place_in_a_file_hides_no_translation(japanese: None) -> None:

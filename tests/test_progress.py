@@ -165,6 +165,9 @@ def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     assert (board.needed("algebra"), board.left(board.began + 10)) == (None, None)
     board.take(plan_of(200.0))
     assert (board.needed("algebra"), board.wanted("candidates", "algebra")) == (120, 100)
+    board.take(SelectionMoved("algebra", 1, 1, 100, {}))
+    assert board.needed("algebra") == 116, "one sample that was accepted says little"
+    board.take(SelectionMoved("algebra", 0, 0, 100, {}))
     board.take(UnderWay((StageRequests("algebra", "instruct", 60, 60, 15, 15, 1500, 150, 69.1),)))
     assert (board.in_all("instruct"), board.at_work) == ((15, 120), ["instruct"])
     board.take(UnderWay(()))

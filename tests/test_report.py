@@ -762,7 +762,9 @@ def test_answers_with_tools_stand_with_the_others(
     shutil.copytree(built, out)
     (file,) = (out / "algebra").glob("train_sft-*.parquet")
     first = pq.read_table(file).to_pylist()[1]
-    text = "By a program:\n```python\nprint(7 * 7)\n```\n```output\n49\n```\nSo $\\boxed{49}$, plainly."
+    text = (
+        "By a program:\n```python\nprint(7 * 7)  # $x$\n```\n```output\n49\n```\nSo $\\boxed{49}$, plainly."
+    )
     row = {name: first.get(name) for name in TIR}
     row |= {"solution": text, "answer_rank": 1, "answer_count": 1, "runs": 3, "solution_tokens": 77}
     (out / "algebra_tir").mkdir()
@@ -774,10 +776,28 @@ def test_answers_with_tools_stand_with_the_others(
     one.open(first["id"])
     shown = re.sub(r"\s+", " ", one.page.locator(".tools").inner_text())
     assert shown.startswith("Answers with tools: 1 Answer 1 Programs run 3 Tokens 77 By a program: ```python")
-    assert one.page.locator(".tools .katex").count() == 1
+    assert one.page.locator(".tools .katex").count() == 1, "none in the program"
+    assert one.page.locator(".tools code").count() == 2
     one.page.check("#everywhere")
     one.page.fill("#search", "print(7 * 7)")
     waits(one.page, 1)
+
+
+def test_a_dropped_sample_shows_the_easier_problem_that_it_was_made_of(
+    built: Path, tmp_path: Path, opened: Callable[..., Opened]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    file = next(out.glob("run/dropped/algebra/*.parquet"))
+    table = pq.read_table(file)
+    for name, value in {"parent": "Find $7y$ first.", "pass_rate_before": 0.75}.items():
+        table = table.append_column(name, pa.array([value] * len(table)))
+    pq.write_table(table, file)
+    one = opened(report(out, tmp_path / "harder.html").file)
+    one.page.select_option("#by-show", "dropped")
+    shown = re.sub(r"\s+", " ", one.open(table["id"][0].as_py()))
+    assert "Pass rate before75 %" in shown
+    assert "Made of an easier problemFind" in shown
 
 
 def test_a_build_that_stopped_or_still_runs_shows_what_is_safe(

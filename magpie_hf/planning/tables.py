@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from magpie_hf.models.generation import OF_DOMAIN
 from magpie_hf.planning.plan import Plan
 from magpie_hf.planning.view import bounded, chat_lines, short, warnings
+from magpie_hf.text.columns import folded
 from magpie_hf.text.language import tr, translated
 from magpie_hf.text.numbers import count, dollars, duration, scaled, span
 from magpie_hf.text.terminal import console, print_table
@@ -28,10 +29,10 @@ def show(plan: Plan) -> None:
             print_table(to, head, rows, right)
     to.print()
     for line in (*chat_lines(plan.outline), *short(plan), *warnings(plan), *_forbidden(plan)):
-        to.print(line)
+        to.print(folded(line, to.width))
     to.print(tr("Assumptions:"), style="bold")
     for words in plan.estimates.words:
-        to.print(f"- {words}")
+        to.print(folded(f"- {words}", to.width))
 
 
 def _forbidden(plan: Plan) -> Iterator[str]:

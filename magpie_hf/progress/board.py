@@ -26,6 +26,7 @@ from magpie_hf.progress.events import (
 )
 from magpie_hf.progress.remaining import Answers, Estimates, Workload, answers_of, seconds_left
 
+PLANNED = 4  # accepted problems: the first few say little of the yield
 CANDIDATES, SCORE = "candidates", "score"  # of stages: a complete candidate is a request of the scorer
 
 
@@ -125,15 +126,16 @@ class Board:
     def needed(self, domain: str) -> int | None:
         """Samples that the domain needs in all: until it is full an estimate by its yield so far.
 
-        Before the first accepted problem, what was planned; None without a plan.
+        The plan counts as the first PLANNED accepted problems; None without a plan before one is accepted.
         """
-        moved = self.selection.get(domain)
+        moved, planned = self.selection.get(domain), self._planned_samples.get(domain)
         if moved is None or not moved.accepted:
-            planned = self._planned_samples.get(domain)
             return None if planned is None else math.ceil(planned)
         if self.is_full(domain):
             return moved.filtered
-        return math.ceil(moved.target * moved.filtered / moved.accepted)
+        believed = 0 if planned is None else PLANNED
+        samples = moved.filtered + believed * (planned or 0.0) / moved.target
+        return math.ceil(moved.target * samples / (moved.accepted + believed))
 
     def wanted(self, stage: str, domain: str) -> int | None:
         """Samples or problems that a stage is to make of a domain in all; None where nobody knows yet."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
 import time
 from itertools import groupby
@@ -17,8 +16,8 @@ from magpie_hf.progress import messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Said
 from magpie_hf.progress.lines import Lines
+from magpie_hf.text.columns import folded
 from magpie_hf.text.columns import width as columns_of
-from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import tr
 from magpie_hf.text.numbers import UNKNOWN, clock, short
 from magpie_hf.text.terminal import console, unheard
@@ -33,7 +32,6 @@ BAR = "█", "░"
 FRAME = 5  # lines of the table besides the stages, and the cursor's
 SHOW_CURSOR = b"\x1b[?25h"
 CLOSE_SECONDS = 1.0
-_LABEL = re.compile(r"\S+ {2,}")
 
 
 class Live:
@@ -83,17 +81,8 @@ class Live:
             self._out.put(said.line)
         else:
             style = {"warning": "yellow", "error": "red"}.get(said.kind)
-            self._console.print(said.line if style else self._folded(said.line), style=style, soft_wrap=True)
-
-    def _folded(self, text: str) -> str:
-        """Lines that end between words; what follows stands below what comes after a label."""
-        lines = list[str]()
-        for line in text.split("\n"):
-            first = line[: len(line) - len(line.lstrip())]
-            label = _LABEL.match(line)
-            later = first if label is None else " " * columns_of(label[0])
-            lines += wrapped(line, self._console.width, first, later)
-        return "\n".join(lines)
+            line = said.line if style else folded(said.line, self._console.width)
+            self._console.print(line, style=style, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the last picture, and the terminal as it was.

@@ -34,6 +34,7 @@ _SAMPLE = (
     "tags",
     "raw_finish_reason",
 )
+_HARDER = ("parent", "pass_rate_before")  # of what was made of an easier problem
 
 
 def details(source: Source, room: Room) -> Iterator[bytes]:
@@ -66,9 +67,10 @@ def _rows(source: Source) -> Iterator[Row]:
         for row, answers in with_answers(source, side, rows, _SOLVED):
             yield _problem(row, answers)
     for split in source.samples:
-        for row in rows_of(split, _SAMPLE):
+        columns = (*_SAMPLE, *(name for name in _HARDER if name in split.features))
+        for row in rows_of(split, columns):
             raw = row["raw_instruction"] if row["problem"] not in (None, row["raw_instruction"]) else None
-            yield {name: row[name] for name in _SAMPLE[2:]} | {"raw": raw}
+            yield {name: row[name] for name in columns[2:]} | {"raw": raw}
 
 
 def _with_own(

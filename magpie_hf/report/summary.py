@@ -168,7 +168,7 @@ def _making(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     models = [
         (
             one["name"],
-            ", ".join(said["steps"].get(step, step) for step in one["steps"]),
+            ("、" if in_use() == "ja" else ", ").join(said["steps"].get(step, step) for step in one["steps"]),
             one["revision"],
             ", ".join((one["dtype"], *one.get("settings", ()))),
         )

@@ -142,7 +142,8 @@ class Status:
         state = tr("finished") if self.finished else tr("stopped before its end")
         state = tr("running ({where})", where=translated(self.running)) if self.running else state
         wide = max([LABEL, *(len(stage.label) for stage in self.stages)])
-        parts = [one.line(wide) for one in (*self.selection, *self.stages, *self.topics)]
+        parts = [one.line(wide) for one in self.selection] + [one.line(wide) for one in self.stages]
+        parts += [one.line(wide) for one in self.topics]
         parts += [f"{domain:<14} {'harden':<{wide}} {one.line()}" for domain, one in self.hardened.items()]
         said = {"model": self.model, "seed": self.seed, "state": state}
         if self.purpose == CALIBRATION:

@@ -18,6 +18,7 @@ _BREAKS = re.compile(
     rf"(\s+)|(?<=[{_WIDE}])(?![{_CLOSERS}\s])(?<![{_OPENERS}])"
     rf"|(?<![{_OPENERS}\s])(?=[{_WIDE}])(?![{_CLOSERS}])"
 )
+_LABEL = re.compile(r"\S+ {2,}|- ")
 
 
 def width(text: str) -> int:
@@ -48,3 +49,13 @@ def wrapped(text: str, columns: int, first: str = "", later: str = "") -> list[s
             lines.append(line.rstrip())
             line = later + piece
     return [*lines, line.rstrip()]
+
+
+def folded(text: str, columns: int) -> str:
+    """Lines that end between words; what follows a label and spaces, or a dash, goes on below itself."""
+    lines = list[str]()
+    for line in text.split("\n"):
+        first = line[: len(line) - len(line.lstrip())]
+        label = _LABEL.match(line)
+        lines += wrapped(line, columns, first, first if label is None else " " * width(label[0]))
+    return "\n".join(lines)

@@ -122,7 +122,7 @@ function accepted(row, details, spoken) {
       ["language", details.language],
       ...labels(details),
     ]),
-    ...(details.parent ? [make("section", {}, make("h3", {}, say("parent")), spoken(details.parent))] : []),
+    madeOf(details, spoken),
     details.text === undefined
       ? make(
           "p",
@@ -166,7 +166,7 @@ function accepted(row, details, spoken) {
             : say("of_answers", { share: share(details.pass_rate), n: details.pass_votes }),
         ],
         [details.known_same ? "known" : "near_known", known(details)],
-        ["pass_rate_before", details.pass_rate_before == null ? null : share(details.pass_rate_before)],
+        passRateBefore(details),
         ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),
@@ -177,6 +177,14 @@ function accepted(row, details, spoken) {
     made(details.generation),
   ];
 }
+
+const passRateBefore = ({ pass_rate_before: rate }) => [
+  "pass_rate_before",
+  rate == null ? null : share(rate),
+];
+
+const madeOf = (details, spoken) =>
+  details.parent ? make("section", {}, make("h3", {}, say("parent")), spoken(details.parent)) : null;
 
 // A sample that is no problem of the build: it was dropped, or waits.
 function sample(row, details, spoken) {
@@ -192,7 +200,9 @@ function sample(row, details, spoken) {
       ["finish_reason", details.raw_finish_reason],
       ["contaminated_by", details.contaminated_by],
       ...labels(details),
+      passRateBefore(details),
     ]),
+    madeOf(details, spoken),
     details.near_duplicate
       ? make(
           "p",
