@@ -286,7 +286,13 @@ def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_p
     more = reuse_of(replace(outline, pass_votes=12), out)
     (rate,) = (one for one in more.stages if one.stage == "pass_rate")
     assert rate.why == "pass-votes 8 → 12: only the missing answers are generated"
-    assert not reuse_of(replace(outline, band=(0.3, 0.5)), out).selected, "another band selects anew"
+    other = reuse_of(replace(outline, band=(0.3, 0.5)), out)
+    assert not other.selected, "another band selects anew"
+    (rate,) = (one for one in other.stages if one.stage == "pass_rate")
+    assert rate.why == "pass-rate 0.1:0.8 → 0.3:0.5: the samples are filtered anew"
+    twice = replace(outline, domains=(replace(outline.domains[0], count=24),))
+    left = {load.stage: load for load in left_of(twice, estimates, reuse_of(twice, out))}
+    assert left["candidates"].requests.mid == pytest.approx(loads["candidates"].requests.mid, rel=0.1)
 
 
 def test_the_accepted_problems_do_not_depend_on_shards(solver: Solver, tmp_path: Path) -> None:

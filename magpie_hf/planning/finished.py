@@ -29,6 +29,7 @@ from magpie_hf.selection.reasons import OUTSIDE, inside_of
 from magpie_hf.text.language import tr
 
 LEAST = 4  # problems with finished candidates, or samples, below which a folder shows too little
+_SELECTED = ("tool_answers", "delta", "score")  # stages that answer accepted problems alone
 MOST_SHARDS = 4  # of a domain that are read, spread over it: 1,024 problems are enough for a length
 
 
@@ -222,12 +223,17 @@ def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
             one = kept.get((domain.key, stage))
             rows, under_way, asked = (one.kept, one.under_way, one.asked) if one else (0, 0, 0)
             accepted, filtered = reuse.selected.get(domain.key, (0, 0))
+            # Of samples that are answered before they are selected, some are accepted
+            before = outline.band and not outline.given and stage not in (*SAMPLING, *_SELECTED)
             for at in range(3):
-                needed = float(domain.count)
+                needed, there = float(domain.count), float(rows)
+                if before:
+                    share = estimates.shares[domain.key][2 - at]
+                    there *= accepted / filtered if filtered else share
                 if stage in SAMPLING:
                     missing = max(0, domain.count - accepted)
                     needed = filtered + missing / estimates.shares[domain.key][2 - at]
-                requests[at] += max(0.0, max(0.0, needed - rows) * each + asked - under_way)
+                requests[at] += max(0.0, max(0.0, needed - there) * each + asked - under_way)
         means = [means_of(example[stage]) for example in estimates.examples]
         prompt, tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in (0, 1))
         found.append(Load(stage, source, Range(*requests), prompt, tokens))
