@@ -292,7 +292,8 @@ def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_p
     assert rate.why == "pass-rate 0.1:0.8 → 0.3:0.5: the samples are filtered anew"
     twice = replace(outline, domains=(replace(outline.domains[0], count=24),))
     left = {load.stage: load for load in left_of(twice, estimates, reuse_of(twice, out))}
-    assert left["candidates"].requests.mid == pytest.approx(loads["candidates"].requests.mid, rel=0.1)
+    more = loads["candidates"].requests.mid  # a few samples were answered ahead
+    assert left["candidates"].requests.mid == pytest.approx(more, rel=0.2)
 
 
 def test_the_accepted_problems_do_not_depend_on_shards(solver: Solver, tmp_path: Path) -> None:

@@ -13,18 +13,20 @@ from typing import Any
 
 from magpie_hf.planning.lengths import Length, fitted
 from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
-from magpie_hf.planning.reuse import Reuse
+from magpie_hf.planning.reuse import HARDEN, Reuse
 from magpie_hf.planning.workload import (
     Estimates,
     Load,
     Range,
     Request,
+    hardened_of,
     means_of,
     row_words,
     share_of,
     share_range,
 )
 from magpie_hf.run.status import StageStatus, status
+from magpie_hf.selection.hardened import without_round
 from magpie_hf.selection.reasons import OUTSIDE, inside_of
 from magpie_hf.text.language import tr
 
@@ -68,7 +70,8 @@ def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
         if (one.domain, "instruct") in kept and one.filtered and one.domain in reuse.selected
     }
     shares = {one.domain: one.accepted / max(1, one.filtered) for one in state.selection}
-    tokens = dict(_tokens_a_row([one for one in state.stages if (one.domain, one.label) in kept], shares))
+    stages = [one for one in state.stages if (one.domain, without_round(one.label)) in kept]
+    tokens = dict(_tokens_a_row(stages, shares))
     banded = [one for one in state.selection if one.domain in yields]
     inside = sum(inside_of(one.accepted, one.reasons) for one in banded)
     outside = sum(one.reasons.get(reason, 0) for one in banded for reason in OUTSIDE)
@@ -80,14 +83,17 @@ def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
 
 
 def _tokens_a_row(stages: Sequence[StageStatus], shares: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """Tokens of a row by stage. shares: of accepted samples by domain, as others have no answers."""
-    for label in {one.label for one in stages}:
-        alike = [one for one in stages if one.label == label]
+    """Tokens of a row by stage, with those of its rounds. shares: of accepted samples by domain, as others
+    have no answers.
+    """
+    for label in {without_round(one.label) for one in stages}:
+        alike = [one for one in stages if without_round(one.label) == label]
         rows = sum(
             one.rows * (shares[one.domain] if label in ANSWERING else 1)
             if one.problems is None
             else one.problems
             for one in alike
+            if one.label in (label, f"{HARDEN}1")
         )
         tokens = sum(one.tokens for one in alike)
         if rows and tokens:
@@ -167,7 +173,8 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
             }
             for example, law in zip(examples, laws, strict=True)
         )
-        each |= {stage: outline.each(stage) * seen.answered for stage in ANSWERS if stage in each}
+        again = 1 + hardened_of(outline)[1]
+        each |= {stage: outline.each(stage) * seen.answered * again for stage in ANSWERS if stage in each}
     others = {stage: tokens for stage, tokens in seen.tokens.items() if stage not in ANSWERS}
     likely = {
         stage: _scaled(example, others[stage] / each[stage])

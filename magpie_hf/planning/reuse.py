@@ -13,7 +13,7 @@ from typing import Any
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
+from magpie_hf.planning.outline import ANSWERING, ANSWERS, IN_ROUNDS, SAMPLING, Outline
 from magpie_hf.planning.workload import MAJORITIES, ROUNDS, hardened_of
 from magpie_hf.problems.concepts import concepts_of
 from magpie_hf.problems.system_texts import SystemText
@@ -42,9 +42,7 @@ _BOUND = "max_tokens"
 _TEXT = "text"  # what a domain's samples are asked with
 _BAND = "pass-rate"
 _FIELDS = tuple(one.name for one in fields(SystemText))
-_HARDEN = "harden_round"  # of the stages' labels, before the number
-# What a harder problem goes through as a sample does.
-_IN_ROUNDS = ("tag", "embed", *ANSWERS, "objections", "second_opinion", "write_programs", "pass_rate")
+HARDEN = "harden_round"  # of the stages' labels, before the number
 _MOST_SEEDS = 10_000  # of samples whose texts are compared, for the share of all
 
 
@@ -137,13 +135,13 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
         changes = _Changes()
         kept: list[Kept] = []
         for stage in outline.stages:
-            label = f"{_HARDEN}1" if stage == "harden" else stage
+            label = f"{HARDEN}1" if stage == "harden" else stage
             if label in keys and label in rows:
                 part = folder / "run" / domain.key / keys[label]
                 kept.append(_kept(outline, domain, stage, rows[label], part, changes))
         if quota is None:
             continue
-        rounds = sum(label.startswith(_HARDEN) for label in keys)
+        rounds = sum(label.startswith(HARDEN) for label in keys)
         found += _with_rounds(outline, kept, quota, 0 if "harden" in changes.anew else rounds)
         hardened_alike = rounds == outline.harden and "harden" not in changes.anew
         anew = any(changes.anew.get(stage) for stage in SAMPLING) or changes.texts
@@ -171,7 +169,7 @@ def _with_rounds(
             asked=min(one.asked + round(answered * made) * one.each, one.rows * one.each),
             why="; ".join(filter(None, (one.why, why))),
         )
-        if one.kept and one.stage in _IN_ROUNDS
+        if one.kept and one.stage in IN_ROUNDS
         else one
         for one in kept
     ]
@@ -229,8 +227,8 @@ def _kept(
         longer = tr("auto-extend {old} → {new}: truncated answers go on", old=extend[0], new=extend[1])
         why = "; ".join(filter(None, (why, longer)))
     if band is not None:
-        said = (":".join(f"{end:g}" for end in one) if one else tr("none") for one in band)
-        again = tr("pass-rate {old} → {new}: the samples are filtered anew", old=next(said), new=next(said))
+        old, new = (":".join(f"{end:g}" for end in one) if one else tr("none") for one in band)
+        again = tr("pass-rate {old} → {new}: the samples are filtered anew", old=old, new=new)
         why = "; ".join(filter(None, (why, again)))
     changes.asked[stage] = asked, why
     if changes.texts:
