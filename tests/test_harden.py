@@ -154,6 +154,7 @@ def test_a_harder_problem_is_in_the_language_of_its_parent() -> None:
             "It stands behind the mark <problem>, and its answer is 7.",
             "Find $x$.",
         ),
+        ("**<problem>**\n**A** and $b$.\n**</problem>**", "**", "**A** and $b$."),
         ("It is hard.\n<problem>Find $x$.", None, None),
         ("<problem>  </problem>", None, None),
         ("Find $x$.", None, None),

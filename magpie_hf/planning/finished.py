@@ -42,7 +42,7 @@ class Seen:
     lengths: of the candidates of each problem; agreeing: complete candidates that the majority does not speak
     against, and all complete ones; yields: samples accepted and filtered, by domain; tokens: of a row, by
     stage, and of an accepted one where the stage answers; inside: of a band of pass rates, the samples inside
-    it and those that were answered.
+    it and those that were answered; by_rates: whether `yields` are such samples, as none was selected yet.
     """
 
     lengths: tuple[tuple[Length, ...], ...]
@@ -50,6 +50,7 @@ class Seen:
     yields: Mapping[str, tuple[int, int]]
     tokens: Mapping[str, float]
     inside: tuple[int, int] = (0, 0)
+    by_rates: bool = False
 
     @property
     def answered(self) -> float:
@@ -58,8 +59,11 @@ class Seen:
         return max(1.0, self.inside[1] / accepted) if self.inside[1] and accepted else 1.0
 
 
-def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
-    """What the rows show that a build would keep; None where these are too few."""
+def seen_in(folder: Path, reuse: Reuse, band: tuple[float, float] | None = None) -> Seen | None:
+    """What the rows show that a build would keep; None where these are too few.
+
+    band: of pass rates, which may be another one than the samples were selected by.
+    """
     kept = {(one.domain, one.stage) for one in reuse.stages if one.kept}
     if not kept:
         return None
@@ -75,11 +79,18 @@ def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
     banded = [one for one in state.selection if one.domain in yields]
     inside = sum(inside_of(one.accepted, one.reasons) for one in banded)
     outside = sum(one.reasons.get(reason, 0) for one in banded for reason in OUTSIDE)
+    answered = inside + outside
+    for domain, rates_in in reuse.refiltered.items():
+        rates = _column(rates_in, "pass_rate", MOST_SHARDS).values()
+        known = [rate for rate in rates if rate is not None]
+        within = sum(band is None or band[0] <= rate <= band[1] for rate in known)
+        yields[domain] = within, len(rates)
+        inside, answered = inside + within, answered + len(known)
     domains = [domain for domain, stage in kept if stage == "candidates"]
     lengths, agreeing = answers_of(folder / "run", domains, MOST_SHARDS)
     if len(lengths) < LEAST and sum(filtered for _, filtered in yields.values()) < LEAST:
         return None
-    return Seen(lengths, agreeing, yields, tokens, (inside, inside + outside))
+    return Seen(lengths, agreeing, yields, tokens, (inside, answered), bool(reuse.refiltered))
 
 
 def _tokens_a_row(stages: Sequence[StageStatus], shares: Mapping[str, float]) -> Iterator[tuple[str, float]]:
@@ -189,12 +200,11 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
     shares = dict(before.shares)
     if filtered >= LEAST and not outline.given:
         shares = {key: share_range(*seen.yields.get(key, (accepted, filtered))) for key in shares}
+        counts = {"accepted": accepted, "filtered": filtered}
         words.append(
-            tr(
-                "yield: {accepted:,} of {filtered:,} samples in this folder were accepted",
-                accepted=accepted,
-                filtered=filtered,
-            )
+            tr("yield: {accepted:,} of {filtered:,} samples in this folder are inside the band", **counts)
+            if seen.by_rates
+            else tr("yield: {accepted:,} of {filtered:,} samples in this folder were accepted", **counts)
         )
     agreeing = share_range(*seen.agreeing) if seen.agreeing[1] else before.agreeing
     inside = share_of(*seen.inside) if seen.inside[1] >= LEAST else None

@@ -81,12 +81,14 @@ class Kept:
 class Reuse:
     """What is kept of a folder, stage by stage.
 
-    answering: the stages that answer a problem whole; selected: samples accepted and filtered, by domain.
+    answering: the stages that answer a problem whole; selected: samples accepted and filtered, by domain;
+    refiltered: by domain, the folder of the pass rates by which another band filters the same samples.
     """
 
     stages: tuple[Kept, ...] = ()
     answering: tuple[str, ...] = ANSWERING
     selected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    refiltered: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def done(self) -> dict[str, Done]:
@@ -127,6 +129,7 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     record, banded_alike = read_record(file), _band_of(folder) == outline.band
     found: list[Kept] = []
     selected: dict[str, tuple[int, int]] = {}
+    refiltered: dict[str, Path] = {}
     for domain in outline.domains:
         pipeline = record.get("pipeline", {}).get(domain.key, {})
         keys = {**pipeline.get("samples", {}), **pipeline.get("answers", {})}
@@ -145,9 +148,13 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
         found += _with_rounds(outline, kept, quota, 0 if "harden" in changes.anew else rounds)
         hardened_alike = rounds == outline.harden and "harden" not in changes.anew
         anew = any(changes.anew.get(stage) for stage in SAMPLING) or changes.texts
-        if banded_alike and hardened_alike and not anew:
+        rates = f"pass_rate_round{rounds}" if rounds else "pass_rate"
+        if hardened_alike and not anew and banded_alike:
             selected[domain.key] = quota.accepted, quota.filtered
-    return Reuse(tuple(found), tuple(stage for stage in ANSWERING if stage in outline.stages), selected)
+        elif hardened_alike and not anew and "pass_rate" not in changes.anew and rates in keys:
+            refiltered[domain.key] = folder / "run" / domain.key / keys[rates]
+    answering = tuple(stage for stage in ANSWERING if stage in outline.stages)
+    return Reuse(tuple(found), answering, selected, refiltered)
 
 
 def _with_rounds(

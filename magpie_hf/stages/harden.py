@@ -41,7 +41,8 @@ GUIDE = (
     " its answer is the only one. Then write the problem alone, without hints and without its solution,"
     " between <problem> and </problem>."
 )
-# From the last mark that opens it: a rationale may speak of the mark, too
+_EMPHASIS = re.compile(r"\A[*_]{2,3}\s*\n|\n\s*[*_]{2,3}\Z")  # of the marks themselves
+# From the last opening mark: a rationale may speak of the mark, too
 _MARKED = re.compile(r"<problem>((?:(?!<problem>).)*?)</problem>", re.DOTALL | re.IGNORECASE)
 
 
@@ -179,7 +180,9 @@ def parsed(answer: str) -> tuple[str | None, str | None]:
     found = list(_MARKED.finditer(answer))
     if not found:
         return None, None
-    problem = without_label(found[-1][1].strip())  # a solution behind it is a fault, and not cut off
+    problem = without_label(
+        _EMPHASIS.sub("", found[-1][1].strip()).strip()
+    )  # a solution behind it is a fault, and not cut off
     return answer[: found[-1].start()].strip() or None, problem or None
 
 
