@@ -332,7 +332,7 @@ class Recipe:
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model, engine.model)))
         clean = Clean(models, self.languages)
         concepts = concepts_of(domain.key, (text.topic for text in domain.texts))
-        return Harden(engine, warm, concepts, above, clean)
+        return Harden(engine, warm, concepts, above, clean, by_reference=self.reference == USED)
 
     def _screen(self, answered: Places) -> Screen:
         """The rules that need no answers; those of one's own may read what the places of answers make."""

@@ -149,6 +149,12 @@ def test_a_harder_problem_is_in_the_language_of_its_parent() -> None:
             "Find $y$.",
         ),
         ("<problem>Problem 1: Find $x$.</problem>", None, "Find $x$."),
+        (
+            "It stands behind the mark <problem>, and its answer is 7.\n<problem>Find $x$.</problem>",
+            "It stands behind the mark <problem>, and its answer is 7.",
+            "Find $x$.",
+        ),
+        ("**<problem>**\n**A** and $b$.\n**</problem>**", "**", "**A** and $b$."),
         ("It is hard.\n<problem>Find $x$.", None, None),
         ("<problem>  </problem>", None, None),
         ("Find $x$.", None, None),
@@ -197,3 +203,26 @@ def test_one_call_makes_a_harder_problem(tmp_path: Path) -> None:
     alone = stage({name: values[1:2] for name, values in rows.items() if not name.startswith("harder")})
     assert alone["harder_concept"] == rows["harder_concept"][1:2], "however rows are cut"
     assert len(list(stage.reusable(rows))) == 4
+
+
+def test_the_model_is_told_the_label_by_which_the_rate_was_measured(tmp_path: Path) -> None:
+    model, asked = byte_model("chatml", tmp_path), list[str]()
+
+    def writing(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        asked.append(text_of(model, prompt))
+        return Completion("So.", "stop", len(prompt), 9)
+
+    stage = Harden(FakeEngine(model, writing), Sampling(max_tokens=64), ("recursion",), above=0.5)
+    batch = {
+        "problem": [PARENT] * 3,
+        "seed": [1, 2, 3],
+        "majority_answer": ["5/32", None, "7/32"],
+        "reference_answer": ["10/32", "11/32", None],
+        "pass_rate": [1.0] * 3,
+    }
+    stage(batch)
+    assert [("5/32" in one, "7/32" in one) for one in asked] == [(True, False), (False, True)]
+    asked.clear()
+    replace(stage, by_reference=True)(batch)
+    told = ("10/32", "11/32", "7/32")
+    assert [next(answer for answer in told if answer in one) for one in asked] == list(told)

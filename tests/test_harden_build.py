@@ -31,13 +31,15 @@ from magpie_hf.card import card
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.cli.main import main
 from magpie_hf.dataset.folder import Folder
-from magpie_hf.domains import own_domain
+from magpie_hf.domains import Topic, own_domain, with_topics
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.planning.outline import Cutting, Outline
+from magpie_hf.planning.reuse import reuse_of
 from magpie_hf.problems.concepts import concepts_of, heads
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.own import OwnProblems
@@ -236,6 +238,16 @@ def test_harder_problems_take_the_place_of_easy_ones(cast: Cast, tmp_path: Path)
         for row in sft
     )
 
+    for row in gone:
+        assert (row["pass_rate"] is None) == (row["reason"] in ("no_label", "not_alone", "unsolvable")), row
+        assert row["reason"] != "too_easy" or row["pass_rate"] > BAND[1]
+    records = json.loads(next(out.glob("*_algebra_ins.json")).read_text())
+    assert {record["id"] for record in records} == {*rows}
+    for record in records:
+        made = record["gen_input_configs"]["input_generator"]
+        assert (made == cast.hardener.model.name) == bool(rows[record["id"]]["round"])
+        assert record["raw_instruction"] == record["instruction"]
+
     # all 30 faults are dropped, by rules or by what the tagger says
     planted = {sampled_id(row["id"]): row for row in gone if (row["parent"] or row["problem"]) in FAULT}
     assert len(planted) == 30
@@ -257,7 +269,7 @@ def test_harder_problems_take_the_place_of_easy_ones(cast: Cast, tmp_path: Path)
     assert cast.hardener.asked() >= found.asked
     stages = [one for one in status(out).stages if without_round(one.label) != one.label]
     assert {one.label for one in stages} >= {"harden_round1", "tag_round2", "candidates_round2"}
-    assert found.tokens == sum(one.tokens for one in stages) > 0
+    assert 0 < found.tokens < sum(one.tokens for one in stages), "some were answered ahead of the last one"
     asked = next(one for one in stages if one.label == "harden_round1")
     assert asked.reasons.get("same_problem") == 6
     line = found.line()
@@ -354,6 +366,9 @@ def test_each_domain_has_concepts() -> None:
         "Finite groups",
         "my own",
     )
+    own = ["15 puzzle", "10D lattices", "3D geometry", "15-16 year olds"]
+    assert concepts_of("discrete", own) == tuple(own), "none of these begins with a code"
+    assert concepts_of("discrete", ["11-XX Number theory", "15A03 Bases"]) == ("Number theory", "Bases")
     assert len(concepts_of("knots", [])) == len({one for of in heads().values() for one in of}) == 96
 
 
@@ -407,6 +422,38 @@ def test_a_plan_counts_the_rounds(
     each = [one["candidates"] / one["instruct"] for one in asked]
     assert each[1] > each[0], "a row is answered more than once"
     assert plain["disk"]["run"] < harder["disk"]["run"]
+
+
+def test_a_plan_tells_another_way_of_making_problems_harder(cast: Cast, tmp_path: Path) -> None:
+    """Another model, other topics and another band of a finished folder, and the same in other shards."""
+    out, roles = tmp_path / "out", dict.fromkeys(("model", "solver", "judge"), cast.solver.model.name)
+    recipe = cast.recipe(tmp_path / "mine.jsonl", 8, rounds=1)
+    build(recipe, out)
+    build(recipe, tmp_path / "other", shard_rows=9)
+    cards = [(folder / "README.md").read_text() for folder in (out, tmp_path / "other")]
+    assert cards[0] == cards[1], "tokens of the rounds are those of the rows, and of no whole shards"
+    roles |= {"pass": cast.passing.model.name, "tagger": cast.tagger.model.name}
+    roles |= {"hardener": cast.hardener.model.name}
+    cut = (3, 0, False, 0.0, False, Cutting(), "best", 0)
+    outline = Outline(recipe.domains, roles, *cut, given=True, band=BAND, harden=1)
+
+    def kept(**more: Any) -> tuple[dict[str, str], bool, int]:
+        found = reuse_of(replace(outline, **more), out)
+        whys = {one.stage: one.why for one in found.stages if one.why}
+        return whys, bool(found.selected), sum(one.asked for one in found.stages if one.stage == "candidates")
+
+    assert kept() == ({}, True, 0)
+    anew = dict.fromkeys(("tag", "candidates", "pass_rate"), "harder problems are made anew")
+    whys, selected, asked = kept(sources={**roles, "hardener": "other/model"})
+    assert whys == {**anew, "harden": "model hardener → model"}
+    assert not selected
+    assert asked > 0
+    domain = with_topics(recipe.domains[0], [Topic("Rings")])
+    assert kept(domains=(domain,))[:2] == ({**anew, "harden": "other concepts"}, False)
+    assert kept(harden=2)[:2] == (anew, False)
+    whys, selected, _ = kept(band=(0.2, 0.8))
+    assert whys == {"pass_rate": "pass-rate 0.1:0.8 → 0.2:0.8: the samples are filtered anew"}
+    assert not selected
 
 
 KILLED = """

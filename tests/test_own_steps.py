@@ -310,6 +310,15 @@ def test_what_is_wrong_is_said_before_anything_runs(
     assert answers.asked() == 0
 
 
+def test_a_step_has_no_name_of_a_round(elsewhere: Path, answers: Answers) -> None:
+    """Its tokens would count as those of harder problems."""
+    named = changed(elsewhere, "Words", lambda text: text.replace('= "words"', '= "words_round1"'))
+    assert named.name == "words_round1"
+    step = Step(named(), "clean")
+    with pytest.raises(BadInput, match="the step words_round1 has the name of another stage"):
+        replace(small_recipe(answers, "algebra"), steps=(step,))
+
+
 def test_every_fault_is_said(elsewhere: Path) -> None:
     with pytest.raises(Faults) as error:
         steps_of([{**WORDS, "after": 3, "to": ["train"]}, WORDS, {"use": "more_steps:Odd"}, "words"])

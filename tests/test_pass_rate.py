@@ -263,7 +263,7 @@ def test_doubtful_problems_are_looked_at_before_the_band(solver: Solver, tmp_pat
 def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_path: Path) -> None:
     other, out = passing(solver), tmp_path / "out"
     recipe = recipe_of(solver, other, count=12, band=BAND)
-    build(recipe, out)
+    accepted = rows_of(build(recipe, out))
     solved, gone = solver.asked(CANDIDATES), samples_of(out)
     name = solver.model.name
     roles = {**dict.fromkeys(("model", "solver", "judge"), name), "pass": other.model.name}
@@ -286,7 +286,24 @@ def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_p
     more = reuse_of(replace(outline, pass_votes=12), out)
     (rate,) = (one for one in more.stages if one.stage == "pass_rate")
     assert rate.why == "pass-votes 8 → 12: only the missing answers are generated"
-    assert not reuse_of(replace(outline, band=(0.3, 0.5)), out).selected, "another band selects anew"
+    other = reuse_of(replace(outline, band=(0.3, 0.5)), out)
+    assert not other.selected, "another band selects anew"
+    seen = seen_in(out, other, (0.3, 0.5))
+    assert seen is not None
+    known = [row["pass_rate"] for row in gone] + [row["pass_rate"] for row in accepted.values()]
+    within = sum(rate is not None and 0.3 <= rate <= 0.5 for rate in known)
+    (found, filtered), narrow = seen.yields["algebra"], replace(outline, band=(0.3, 0.5))
+    assert within <= found <= within + filtered - len(known), "a few samples were answered ahead"
+    estimates = refined(narrow, assumed(narrow), seen)
+    missing = {load.stage: load.requests.mid for load in left_of(narrow, estimates, other)}
+    assert missing["instruct"] == pytest.approx(12 / found * filtered - filtered, rel=0.2)
+    estimates = refined(outline, assumed(outline), seen_in(out, kept) or seen)
+    (rate,) = (one for one in other.stages if one.stage == "pass_rate")
+    assert rate.why == "pass-rate 0.1:0.8 → 0.3:0.5: the samples are filtered anew"
+    twice = replace(outline, domains=(replace(outline.domains[0], count=24),))
+    left = {load.stage: load for load in left_of(twice, estimates, reuse_of(twice, out))}
+    more = loads["candidates"].requests.mid  # a few samples were answered ahead
+    assert left["candidates"].requests.mid == pytest.approx(more, rel=0.2)
 
 
 def test_the_accepted_problems_do_not_depend_on_shards(solver: Solver, tmp_path: Path) -> None:

@@ -207,6 +207,10 @@ def test_a_domain_without_any_yield_ends_with_its_reasons_and_a_sample() -> None
         f"algebra: 0 of {WINDOW} samples were accepted ({WINDOW} truncated)."
     )
     assert selection.wanted(7) == []
+    assert (selection.hopeless or "").endswith("another model or tagger, or looser rules")
+    banded = {"algebra": [{**one, "dropped": "too_easy"} for one in sampled["algebra"]]}
+    selection, _ = selected(banded, {"algebra": 40}, Acceptance())
+    assert "Try a wider --pass-rate, another --pass-model, or --harden" in (selection.hopeless or "")
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,9 @@ from magpie_hf.recipe_file.writing import beyond
 from magpie_hf.review.marks import REVIEWED
 from magpie_hf.run.local import Local, Report
 from magpie_hf.run.outline import keys, planned, recorded
+from magpie_hf.run.rounds import tokens_of_rounds
 from magpie_hf.run.session import no_progress_bars
-from magpie_hf.run.status import status, tokens_of_rounds
+from magpie_hf.run.status import status
 from magpie_hf.schema import DEFAULT_CONFIG
 from magpie_hf.selection.hardened import hardened
 from magpie_hf.stages.exports.dropped import export_dropped
@@ -91,8 +92,7 @@ def build(
         recipe = pipeline.recipe
         folder.keep_calibration(recipe, calibration)
         rows = pipeline.run()
-        spent = tokens_of_rounds(status(folder.path)) if recipe.harden else {}
-        built = [_publish(recipe, local, domain, rows, spent) for domain in recipe.domains]
+        built = [_publish(recipe, local, domain, rows) for domain in recipe.domains]
         data = published(built)
         numbers = tallies(data, {one.domain.key: one.samples for one in built})
         if not any(domain.key in with_rows(data) for domain in recipe.domains):
@@ -246,12 +246,8 @@ def _publish(
     local: Local,
     domain: Domain,
     rows: dict[str, list[Rows]],
-    spent: Mapping[str, int],
 ) -> Built:
-    """The published rows of one domain: from its own samples and from those that were moved to it.
-
-    spent: by domain, the tokens of the rounds that made problems harder.
-    """
+    """The published rows of one domain: from its own samples and from those that were moved to it."""
     sources = {source.key: rows[source.key] for source in recipe.sources(domain) if rows[source.key]}
     parts: dict[str, dict[str, list[Published]]] = {}
     for source in (one for one in recipe.sources(domain) if one.key in sources):
@@ -264,8 +260,14 @@ def _publish(
         config: {split: Published.joined(pieces) for split, pieces in splits.items()}
         for config, splits in parts.items()
     }
-    dropped = local.publish(mine, export_dropped(mine[0])) if (mine := rows[domain.key]) else None
-    harder = hardened(rows[domain.key], spent.get(domain.key, 0))
+    rated = recipe.selects_by_answers
+    dropped = local.publish(mine, export_dropped(mine[0], rated)) if (mine := rows[domain.key]) else None
+    harder = None
+    if recipe.harden:
+        stages = keys(recipe, domain, local.folder)["samples"]
+        pieces = [(part.start, part.stop) for part in mine]
+        spent = tokens_of_rounds(local.folder, domain.key, recipe.seed, stages, pieces)
+        harder = hardened(mine, spent)
     counted = replace(
         samples_of(domain.key, sources),
         hardened={} if harder is None else harder.plain(),

@@ -231,7 +231,8 @@ class Pipeline:
         for key, pieces in self.selection_log.pieces.items():
             if pieces:
                 parts = sorted(pieces, key=lambda part: part.start)
-                self.folder.keep_dropped(key, self.local.publish(parts, export_dropped(parts[0])))
+                export = export_dropped(parts[0], self.recipe.selects_by_answers)
+                self.folder.keep_dropped(key, self.local.publish(parts, export))
 
     def _trial(self, engine: Engine | None, *passes: Mapping[str, Steps]) -> list[Task]:
         """The tasks that say how the solver thinks, and whether it answers with programs where it is to.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.card.stats import Built, Tally
-from magpie_hf.domains import Domain
+from magpie_hf.domains import Domain, opinion_sampling
 from magpie_hf.models.chat import chat_of
 from magpie_hf.recipe import Recipe
 from magpie_hf.stages.exports.base import USED
@@ -138,8 +138,12 @@ class _Records:
                 record[f"rewards_{self.recipe.scorer.suffix}"] = [{"score": score} for _, score in kept]
             yield record
 
-    def _sampled(self, domain: Domain) -> Record:
-        """How a problem was sampled, or where it comes from."""
+    def _sampled(self, domain: Domain, harder: bool) -> Record:
+        """How a problem was sampled, or where it comes from. harder: whether it took another's place."""
+        if harder and (engine := self.recipe.hardens) is not None:
+            _, warm = opinion_sampling(domain, engine.model)
+            asked = {name: getattr(warm, name) for name in ("temperature", "top_p", "min_p")}
+            return {**asked, "input_generator": engine.model.name}
         if (own := self.recipe.problems) is not None:
             return {"temperature": None, "top_p": None, "min_p": None, "input_generator": own.name}
         return {
@@ -153,7 +157,7 @@ class _Records:
         return self.one.problems(
             ["id", "domain", "seed", "raw_instruction", "problem", "solutions", "candidates", "scores",
              "in_majority", "solution_agrees",
-             *(_REFERRED if self.recipe.reference else ())]
+             *(_REFERRED if self.recipe.reference else ()), *(("round",) if self.recipe.harden else ())]
         )  # fmt: skip
 
     def _system(self, row: Record) -> str | None:
@@ -165,6 +169,7 @@ class _Records:
 
     def _record(self, row: Record, sampling: Any = None, response: Record | None = None) -> Record:
         domain, recipe = self.sampled_for[row["domain"]], self.recipe
+        harder = bool(row.get("round"))
         answered = None
         if response is not None:
             answered = {
@@ -180,13 +185,13 @@ class _Records:
             }
         return {
             "id": row["id"],
-            "pre_query_template": self.templates[domain.key][self._system(row)],
-            "raw_instruction": row["raw_instruction"],
+            "pre_query_template": None if harder else self.templates[domain.key][self._system(row)],
+            "raw_instruction": row["problem" if harder else "raw_instruction"],
             "instruction": row["problem"],
             "response": None,
             "created": self.created,
             "gen_input_configs": {
-                **self._sampled(domain),
+                **self._sampled(domain, harder),
                 "seed": row["seed"],
                 "domain": self.one.domain.key,
             },

@@ -11,22 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from magpie_hf.card.breadth import by_topic
 from magpie_hf.card.stats import Samples, samples_of
 from magpie_hf.errors import BadInput
-from magpie_hf.run.local import DIGESTS, finished
+from magpie_hf.run.rounds import extended, tokens_of_rounds
 from magpie_hf.run.selection_log import filtered_pieces
-from magpie_hf.run.status import status, tokens_of_rounds
 from magpie_hf.selection.hardened import hardened
 from magpie_hf.stages.exports.base import Export
 from magpie_hf.stages.exports.dropped import export_dropped
 from magpie_hf.stages.exports.spec import export_of
+from magpie_hf.stages.pass_rate import PASS_RATE
 from magpie_hf.store.own_rows import first_rows
 from magpie_hf.store.records import RECORD, read_record
-from magpie_hf.store.rows import Made, Published, Rows
+from magpie_hf.store.rows import Published, Rows
 from magpie_hf.store.shards import ShardFolder
 
 
@@ -57,7 +56,16 @@ def finished_part(run: Path, scratch: Path) -> Part:
             for domain, one in pipeline.items()
         }
         rows = {domain: _rows(run, log, record["seed"], domain, one) for domain, one in pipeline.items()}
-        spent = tokens_of_rounds(status(run.parent))
+        spent = {
+            domain: tokens_of_rounds(
+                run,
+                domain,
+                record["seed"],
+                one["samples"],
+                [(part.start, part.stop) for part in rows[domain]],
+            )
+            for domain, one in pipeline.items()
+        }
     splits: dict[str, dict[str, list[Path]]] = {}
     features = {}
     samples = {}
@@ -83,7 +91,7 @@ def finished_part(run: Path, scratch: Path) -> Part:
     }
     return Part(
         published,
-        _dropped(rows, scratch),
+        _dropped(rows, pipeline, scratch),
         samples,
         {domain: one["count"] for domain, one in pipeline.items()},
     )
@@ -108,7 +116,7 @@ def dropped_part(run: Path, scratch: Path) -> dict[str, Published]:
             for domain, one in record["pipeline"].items()
             if (before := _folders(run, domain, one, "samples"))
         }
-    return _dropped(rows, scratch)
+    return _dropped(rows, record["pipeline"], scratch)
 
 
 @contextmanager
@@ -122,8 +130,14 @@ def _reading(run: Path) -> Iterator[None]:
         ) from error
 
 
-def _dropped(rows: Mapping[str, list[Rows]], scratch: Path) -> dict[str, Published]:
-    exports = {domain: export_dropped(pieces[0]) for domain, pieces in rows.items() if pieces}
+def _dropped(
+    rows: Mapping[str, list[Rows]], pipeline: Mapping[str, Any], scratch: Path
+) -> dict[str, Published]:
+    exports = {
+        domain: export_dropped(pieces[0], PASS_RATE in pipeline[domain]["samples"])
+        for domain, pieces in rows.items()
+        if pieces
+    }
     files = {
         domain: tuple(
             _write(export, piece, scratch / f"{domain}-{export.label}-{piece.start}.arrow")
@@ -156,28 +170,10 @@ def _folders(run: Path, domain: str, pipeline: Mapping[str, Any], half: str) -> 
 
 def _extended(rows: Rows, stages: list[ShardFolder]) -> Rows | None:
     """The rows with the columns of finished shards; None where a shard is missing or does not fit."""
-    extended: Rows | None = rows
+    found: Rows | None = rows
     for folder in stages:
-        extended = None if extended is None else _with(extended, folder)
-    return extended
-
-
-def _with(rows: Rows, folder: ShardFolder) -> Rows | None:
-    record = folder.record()
-    if record is None:
-        return None
-    parents, found, at = rows.digests(record["reads"]), [], rows.start
-    while at < rows.stop:
-        piece, at_next = finished(folder, at, rows.stop, parents[at - rows.start :], ())
-        if piece is None:
-            return None
-        found.append(piece)
-        at = at_next
-    made = Made(
-        folder.path.name, tuple(piece[:3] for piece in found), np.concatenate([piece[3] for piece in found])
-    )
-    columns = [column for column in made.columns if column not in DIGESTS]
-    return rows.joined(columns, made)
+        found = None if found is None else extended(found, folder)
+    return found
 
 
 def _write(export: Export, rows: Rows, file: Path) -> Path:

@@ -13,12 +13,13 @@ from typing import Any
 
 from magpie_hf.planning.lengths import Length, fitted
 from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
-from magpie_hf.planning.reuse import Reuse
+from magpie_hf.planning.reuse import HARDEN, Reuse
 from magpie_hf.planning.workload import (
     Estimates,
     Load,
     Range,
     Request,
+    hardened_of,
     load_of,
     means_of,
     row_words,
@@ -26,10 +27,12 @@ from magpie_hf.planning.workload import (
     share_range,
 )
 from magpie_hf.run.status import StageStatus, status
+from magpie_hf.selection.hardened import without_round
 from magpie_hf.selection.reasons import OUTSIDE, inside_of
 from magpie_hf.text.language import tr
 
 LEAST = 4  # problems with finished candidates, or samples, below which a folder shows too little
+_SELECTED = ("tool_answers", "delta", "score")  # stages that answer accepted problems alone
 MOST_SHARDS = 4  # of a domain that are read, spread over it: 1,024 problems are enough for a length
 
 
@@ -40,7 +43,7 @@ class Seen:
     lengths: of the candidates of each problem; agreeing: complete candidates that the majority does not speak
     against, and all complete ones; yields: samples accepted and filtered, by domain; tokens: of a row, by
     stage, and of an accepted one where the stage answers; inside: of a band of pass rates, the samples inside
-    it and those that were answered.
+    it and those that were answered; by_rates: whether `yields` are such samples, as none was selected yet.
     """
 
     lengths: tuple[tuple[Length, ...], ...]
@@ -48,6 +51,7 @@ class Seen:
     yields: Mapping[str, tuple[int, int]]
     tokens: Mapping[str, float]
     inside: tuple[int, int] = (0, 0)
+    by_rates: bool = False
 
     @property
     def answered(self) -> float:
@@ -56,8 +60,11 @@ class Seen:
         return max(1.0, self.inside[1] / accepted) if self.inside[1] and accepted else 1.0
 
 
-def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
-    """What the rows show that a build would keep; None where these are too few."""
+def seen_in(folder: Path, reuse: Reuse, band: tuple[float, float] | None = None) -> Seen | None:
+    """What the rows show that a build would keep; None where these are too few.
+
+    band: of pass rates, which may be another one than the samples were selected by.
+    """
     kept = {(one.domain, one.stage) for one in reuse.stages if one.kept}
     if not kept:
         return None
@@ -68,26 +75,37 @@ def seen_in(folder: Path, reuse: Reuse) -> Seen | None:
         if (one.domain, "instruct") in kept and one.filtered and one.domain in reuse.selected
     }
     shares = {one.domain: one.accepted / max(1, one.filtered) for one in state.selection}
-    tokens = dict(_tokens_a_row([one for one in state.stages if (one.domain, one.label) in kept], shares))
+    stages = [one for one in state.stages if (one.domain, without_round(one.label)) in kept]
+    tokens = dict(_tokens_a_row(stages, shares))
     banded = [one for one in state.selection if one.domain in yields]
     inside = sum(inside_of(one.accepted, one.reasons) for one in banded)
     outside = sum(one.reasons.get(reason, 0) for one in banded for reason in OUTSIDE)
+    answered = inside + outside
+    for domain, rates_in in reuse.refiltered.items():
+        rates = _column(rates_in, "pass_rate", MOST_SHARDS).values()
+        known = [rate for rate in rates if rate is not None]
+        within = sum(band is None or band[0] <= rate <= band[1] for rate in known)
+        yields[domain] = within, len(rates)
+        inside, answered = inside + within, answered + len(known)
     domains = [domain for domain, stage in kept if stage == "candidates"]
     lengths, agreeing = answers_of(folder / "run", domains, MOST_SHARDS)
     if len(lengths) < LEAST and sum(filtered for _, filtered in yields.values()) < LEAST:
         return None
-    return Seen(lengths, agreeing, yields, tokens, (inside, inside + outside))
+    return Seen(lengths, agreeing, yields, tokens, (inside, answered), bool(reuse.refiltered))
 
 
 def _tokens_a_row(stages: Sequence[StageStatus], shares: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """Tokens of a row by stage. shares: of accepted samples by domain, as others have no answers."""
-    for label in {one.label for one in stages}:
-        alike = [one for one in stages if one.label == label]
+    """Tokens of a row by stage, with those of its rounds. shares: of accepted samples by domain, as others
+    have no answers.
+    """
+    for label in {without_round(one.label) for one in stages}:
+        alike = [one for one in stages if without_round(one.label) == label]
         rows = sum(
             one.rows * (shares[one.domain] if label in ANSWERING else 1)
             if one.problems is None
             else one.problems
             for one in alike
+            if one.label in (label, f"{HARDEN}1")
         )
         tokens = sum(one.tokens for one in alike)
         if rows and tokens:
@@ -167,7 +185,8 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
             }
             for example, law in zip(examples, laws, strict=True)
         )
-        each |= {stage: outline.each(stage) * seen.answered for stage in ANSWERS if stage in each}
+        again = 1 + hardened_of(outline)[1]
+        each |= {stage: outline.each(stage) * seen.answered * again for stage in ANSWERS if stage in each}
     others = {stage: tokens for stage, tokens in seen.tokens.items() if stage not in ANSWERS}
     likely = {
         stage: _scaled(example, others[stage] / each[stage])
@@ -182,12 +201,11 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
     shares = dict(before.shares)
     if filtered >= LEAST and not outline.given:
         shares = {key: share_range(*seen.yields.get(key, (accepted, filtered))) for key in shares}
+        counts = {"accepted": accepted, "filtered": filtered}
         words.append(
-            tr(
-                "yield: {accepted:,} of {filtered:,} samples in this folder were accepted",
-                accepted=accepted,
-                filtered=filtered,
-            )
+            tr("yield: {accepted:,} of {filtered:,} samples in this folder are inside the band", **counts)
+            if seen.by_rates
+            else tr("yield: {accepted:,} of {filtered:,} samples in this folder were accepted", **counts)
         )
     agreeing = share_range(*seen.agreeing) if seen.agreeing[1] else before.agreeing
     inside = share_of(*seen.inside) if seen.inside[1] >= LEAST else None
@@ -223,11 +241,16 @@ def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
             one = kept.get((domain.key, stage))
             rows, under_way, asked = (one.kept, one.under_way, one.asked) if one else (0, 0, 0)
             accepted, filtered = reuse.selected.get(domain.key, (0, 0))
+            # Of samples that are answered before they are selected, some are accepted
+            before = outline.band and not outline.given and stage not in (*SAMPLING, *_SELECTED)
             for at in range(3):
-                needed = float(domain.count)
+                needed, there = float(domain.count), float(rows)
+                if before:
+                    share = estimates.shares[domain.key][2 - at]
+                    there *= accepted / filtered if filtered else share
                 if stage in SAMPLING:
                     missing = max(0, domain.count - accepted)
                     needed = filtered + missing / estimates.shares[domain.key][2 - at]
-                requests[at] += max(0.0, max(0.0, needed - rows) * each + asked - under_way)
+                requests[at] += max(0.0, max(0.0, needed - there) * each + asked - under_way)
         found.append(load_of(stage, source, Range(*requests), estimates))
     return found

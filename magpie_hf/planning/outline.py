@@ -19,6 +19,8 @@ SAMPLING = ("instruct", "tag", "embed")  # stages before the filtering that ask 
 ANSWERS = ("solutions", "candidates")  # stages that answer a problem
 # Stages that ask other models about the answers, or for others.
 OPINIONS = ("tool_answers", "objections", "second_opinion", "write_programs", "pass_rate", "harden", "delta")
+# What a harder problem goes through as a sample does.
+IN_ROUNDS = ("tag", "embed", *ANSWERS, "objections", "second_opinion", "write_programs", "pass_rate")
 ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
 LOOKS = 3  # at a doubtful problem

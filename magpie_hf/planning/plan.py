@@ -155,7 +155,7 @@ def plan_of(
     measured = read_measured(out)
     fits = measured is not None and measured.said == said_of(options, outline)
     estimates = measured_estimates(outline, measured) if measured is not None and fits else assumed(outline)
-    seen = seen_in(out, reuse)
+    seen = seen_in(out, reuse, outline.band)
     if seen is not None and (not measured or not fits or len(seen.lengths) > len(measured.lengths)):
         estimates = refined(outline, estimates, seen)
     elif measured is not None and not fits:

@@ -6,17 +6,19 @@ Not here: the rows themselves, and how much work is left (workload.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput, Torn
-from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
-from magpie_hf.planning.workload import MAJORITIES, ROUNDS
+from magpie_hf.planning.outline import ANSWERING, ANSWERS, IN_ROUNDS, SAMPLING, Outline
+from magpie_hf.planning.workload import MAJORITIES, ROUNDS, hardened_of
+from magpie_hf.problems.concepts import concepts_of
 from magpie_hf.problems.system_texts import SystemText
-from magpie_hf.run.status import StageStatus, status
+from magpie_hf.run.status import SelectionStatus, StageStatus, status
+from magpie_hf.selection.reasons import OUTSIDE, inside_of
 from magpie_hf.store.records import PROVENANCE, read_record, stage_record
 from magpie_hf.text.language import tr
 
@@ -32,13 +34,16 @@ _BEFORE = {
     "second_opinion": ("candidates",),
     "write_programs": ("candidates",),
     "pass_rate": ("candidates",),
-    "harden": ("candidates",),
+    "harden": ("candidates", "pass_rate"),
     "delta": ("candidates",),
     "score": ("candidates",),
 }
 _BOUND = "max_tokens"
 _TEXT = "text"  # what a domain's samples are asked with
+_BAND = "pass-rate"
 _FIELDS = tuple(one.name for one in fields(SystemText))
+HARDEN = "harden_round"  # of the stages' labels, before the number
+_MOST_SEEDS = 10_000  # of samples whose texts are compared, for the share of all
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,14 @@ class Kept:
 class Reuse:
     """What is kept of a folder, stage by stage.
 
-    answering: the stages that answer a problem whole; selected: samples accepted and filtered, by domain.
+    answering: the stages that answer a problem whole; selected: samples accepted and filtered, by domain;
+    refiltered: by domain, the folder of the pass rates by which another band filters the same samples.
     """
 
     stages: tuple[Kept, ...] = ()
     answering: tuple[str, ...] = ANSWERING
     selected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    refiltered: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def done(self) -> dict[str, Done]:
@@ -122,49 +129,87 @@ def reuse_of(outline: Outline, folder: Path) -> Reuse:
     record, banded_alike = read_record(file), _band_of(folder) == outline.band
     found: list[Kept] = []
     selected: dict[str, tuple[int, int]] = {}
-    labels: set[str] = set()
+    refiltered: dict[str, Path] = {}
     for domain in outline.domains:
         pipeline = record.get("pipeline", {}).get(domain.key, {})
         keys = {**pipeline.get("samples", {}), **pipeline.get("answers", {})}
-        labels |= keys.keys()
         rows = {stage.label: stage for stage in state.stages if stage.domain == domain.key}
         quota = next(one for one in state.selection if one.domain == domain.key) if keys else None
         changes = _Changes()
+        kept: list[Kept] = []
         for stage in outline.stages:
-            if stage in keys and stage in rows:
-                part = folder / "run" / domain.key / keys[stage]
-                found.append(_kept(outline, domain, rows[stage], part, changes))
-        if quota and banded_alike and not any(changes.anew.get(stage) for stage in SAMPLING):
+            label = f"{HARDEN}1" if stage == "harden" else stage
+            if label in keys and label in rows:
+                part = folder / "run" / domain.key / keys[label]
+                kept.append(_kept(outline, domain, stage, rows[label], part, changes))
+        if quota is None:
+            continue
+        rounds = sum(label.startswith(HARDEN) for label in keys)
+        found += _with_rounds(outline, kept, quota, 0 if "harden" in changes.anew else rounds)
+        hardened_alike = rounds == outline.harden and "harden" not in changes.anew
+        anew = any(changes.anew.get(stage) for stage in SAMPLING) or changes.texts
+        rates = f"pass_rate_round{rounds}" if rounds else "pass_rate"
+        if hardened_alike and not anew and banded_alike:
             selected[domain.key] = quota.accepted, quota.filtered
-    # What was made harder, and in how many rounds, stands in the names of stages alone
-    rounds = sum(label.startswith("harden_round") for label in labels)
-    counted = [stage for stage in ANSWERING if stage != "harden" or rounds != outline.harden]
-    if rounds != outline.harden:
-        selected = {}
-    return Reuse(tuple(found), tuple(stage for stage in counted if stage in outline.stages), selected)
+        elif hardened_alike and not anew and "pass_rate" not in changes.anew and rates in keys:
+            refiltered[domain.key] = folder / "run" / domain.key / keys[rates]
+    answering = tuple(stage for stage in ANSWERING if stage in outline.stages)
+    return Reuse(tuple(found), answering, selected, refiltered)
+
+
+def _with_rounds(
+    outline: Outline, kept: Sequence[Kept], quota: SelectionStatus, rounds: int
+) -> Sequence[Kept]:
+    """What becomes of stages whose harder problems are not there: of all rounds, or of those behind `rounds`.
+
+    quota: of the selection before; it tells how many samples were answered.
+    """
+    made = hardened_of(outline)[1] - hardened_of(replace(outline, harden=min(rounds, outline.harden)))[1]
+    answered = inside_of(quota.accepted, quota.reasons)
+    answered += sum(quota.reasons.get(reason, 0) for reason in OUTSIDE)
+    if not made:
+        return kept
+    why = tr("harder problems are made anew")
+    return [
+        replace(
+            one,
+            asked=min(one.asked + round(answered * made) * one.each, one.rows * one.each),
+            why="; ".join(filter(None, (one.why, why))),
+        )
+        if one.kept and one.stage in IN_ROUNDS
+        else one
+        for one in kept
+    ]
 
 
 @dataclass
 class _Changes:
     """What changes in a domain.
 
-    anew: why stages are made anew; asked: by stage, the further
-    requests for existing rows, and why.
+    anew: why stages are made anew; asked: by stage, the further requests for existing rows, and why; texts:
+    the share of the samples that another text of several asks for, which alone are made anew.
     """
 
     anew: dict[str, str] = field(default_factory=dict)
     asked: dict[str, tuple[int, str]] = field(default_factory=dict)
+    texts: float = 0.0
 
 
-def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, changes: _Changes) -> Kept:
+def _kept(
+    outline: Outline, domain: Domain, stage: str, state: StageStatus, folder: Path, changes: _Changes
+) -> Kept:
     """What becomes of one stage; `changes` takes in what that means for later stages."""
-    stage, each = state.label, outline.each(state.label)
-    rows = state.done
+    each, rows = outline.each(stage), state.done
     before = next((why for one in _BEFORE[stage] if (why := changes.anew.get(one))), "")
     differing = _differing(outline, domain, stage, _identity(folder))
     bound, k, extend = (differing.pop(name, (0, 0)) for name in (_BOUND, "k", "auto_extend"))
+    band = differing.pop(_BAND, None)
+    if _TEXT in differing and (other := _other_texts(outline.seed, domain.key, rows, *differing[_TEXT])) < 1:
+        changes.texts = other
+        del differing[_TEXT]
     if differing or before:
         said = [tr("another system text")] if differing.pop(_TEXT, None) else []
+        said += [tr("other concepts")] if differing.pop("concepts", None) else []
         said += [f"{name} {old} → {new}" for name, (old, new) in differing.items()]
         why = before or ", ".join(said)
         changes.anew[stage] = why
@@ -188,8 +233,33 @@ def _kept(outline: Outline, domain: Domain, state: StageStatus, folder: Path, ch
         asked += state.reasons.get("length", 0)
         longer = tr("auto-extend {old} → {new}: truncated answers go on", old=extend[0], new=extend[1])
         why = "; ".join(filter(None, (why, longer)))
+    if band is not None:
+        old, new = (":".join(f"{end:g}" for end in one) if one else tr("none") for one in band)
+        again = tr("pass-rate {old} → {new}: the samples are filtered anew", old=old, new=new)
+        why = "; ".join(filter(None, (why, again)))
     changes.asked[stage] = asked, why
+    if changes.texts:
+        asked += round(rows * changes.texts) * each
+        texts = tr("another system text of {share:.0%} of the samples", share=changes.texts)
+        why = "; ".join(filter(None, (why, texts)))
     return Kept(domain.key, stage, rows, rows, min(asked, rows * each), each, why, state.requests_under_way)
+
+
+def _other_texts(seed: int, key: str, rows: int, was: Any, wanted: Any) -> float:
+    """The share of a domain's samples that `wanted` asks for with another text than `was`.
+
+    was, wanted: a text, or the fields of several.
+    """
+    from magpie_hf.stage import seed_of  # these load `datasets`, which other plans need not wait for
+    from magpie_hf.stages.instruct import chosen
+
+    before, after = (
+        [SystemText(*one) for one in texts] if isinstance(texts, list) else [SystemText(texts)]
+        for texts in (was, wanted)
+    )
+    seeds = [seed_of(seed, key, index) for index in range(min(rows, _MOST_SEEDS))]
+    others = sum(chosen(before, one).system != chosen(after, one).system for one in seeds)
+    return others / len(seeds) if seeds else 1.0
 
 
 def _band_of(folder: Path) -> tuple[float, float] | None:
@@ -221,6 +291,10 @@ def _differing(
         wanted["k"], known["k"] = outline.tir, was.get("k")
     if stage == "pass_rate":
         wanted["k"], known["k"] = outline.pass_votes, was.get("votes")
+        wanted[_BAND], known[_BAND] = outline.band, tuple(was.get("band") or ()) or None
+    if stage == "harden":
+        topics = (text.topic for text in domain.texts)
+        wanted["concepts"], known["concepts"] = concepts_of(domain.key, topics), tuple(was["concepts"])
     if stage in ANSWERS:
         wanted["auto_extend"], known["auto_extend"] = outline.auto_extend, was.get("auto_extend", 0)
     samplings = {"instruct": domain.instruction, "solutions": domain.response, "candidates": domain.candidate}

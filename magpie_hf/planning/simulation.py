@@ -14,7 +14,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from magpie_hf.domains import MOST_ROWS
-from magpie_hf.planning.outline import ANSWERING, ANSWERS, OPINIONS, SAMPLING, Cutting, Outline, Phase
+from magpie_hf.planning.outline import (
+    ANSWERING,
+    ANSWERS,
+    IN_ROUNDS,
+    OPINIONS,
+    SAMPLING,
+    Cutting,
+    Outline,
+    Phase,
+)
 from magpie_hf.planning.reuse import Done
 from magpie_hf.planning.speeds import Clock, Speed
 from magpie_hf.planning.workload import Request
@@ -29,8 +38,6 @@ CPU_AFTER = {
     "write_programs": ("run_programs",),
     "score": ("pair",),
 }
-
-_IN_ROUNDS = ("tag", "embed", *ANSWERS, "objections", "second_opinion", "write_programs", "pass_rate")
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ def _rounds(outline: Outline, phase: Phase) -> int:
     small = all(domain.count <= 64 for domain in outline.domains)
     once = (2 if small else 3) if len(sampling) > 1 and phase in sampling else 1
     several = len({one.source for one in outline.phases if "score" not in one.stages}) > 1
-    rounds = outline.harden if several and set(phase.stages) & set(_IN_ROUNDS) else 0
+    rounds = outline.harden if several and set(phase.stages) & set(IN_ROUNDS) else 0
     return once * (1 + rounds)
 
 

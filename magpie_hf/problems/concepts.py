@@ -12,7 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 TOPICS = Path(__file__).with_name("topics.yaml")
-_CODE = re.compile(r"^\d\d(?:[A-Z](?:\d\d|xx)?|-\d\d|-XX)\s+(?=\S)")  # of MSC 2020, in front of its subject
+# The sections of MSC 2020: "10D lattices" begins with no code, as there is no section 10
+_SECTION = "0[013568]|1[1-9]|2[0268]|3[0-579]|4[0-79]|5[1-578]|6[0258]|7[0468]|8[0-356]|9[0-47]"
+_CODE = re.compile(rf"^(?:{_SECTION})(?:[A-Z](?:\d\d|xx)?|-(?:0\d|1[01])|-XX)\s+(?=\S)")
 
 
 def without_code(topic: str) -> str:

@@ -15,6 +15,8 @@ from magpie_hf.report.packing import Room
 from magpie_hf.report.source import Row, Source, accepted, with_answers
 from magpie_hf.schema import CANDIDATES, CANDIDATES_CONFIG, OPINIONS, TOPIC, WITH_DELTA
 from magpie_hf.stages.delta import DELTA
+from magpie_hf.stages.harden import HARDEN
+from magpie_hf.stages.pass_rate import PASS_RATE
 from magpie_hf.store.splits import rows_of
 
 ROWS_A_BLOCK = 48  # unpacked in a few milliseconds when one of them is opened
@@ -34,7 +36,6 @@ _SAMPLE = (
     "tags",
     "raw_finish_reason",
 )
-_HARDER = ("parent", "pass_rate_before")  # of what was made of an easier problem
 
 
 def details(source: Source, room: Room) -> Iterator[bytes]:
@@ -67,10 +68,12 @@ def _rows(source: Source) -> Iterator[Row]:
         for row, answers in with_answers(source, side, rows, _SOLVED):
             yield _problem(row, answers)
     for split in source.samples:
-        columns = (*_SAMPLE, *(name for name in _HARDER if name in split.features))
-        for row in rows_of(split, columns):
-            raw = row["raw_instruction"] if row["problem"] not in (None, row["raw_instruction"]) else None
-            yield {name: row[name] for name in columns[2:]} | {"raw": raw}
+        rated = (PASS_RATE, HARDEN)
+        more = [name for of in rated for name in OPINIONS[of] if name in split.features]
+        for row in rows_of(split, (*_SAMPLE, *more)):
+            known = row["problem"] in (None, row["raw_instruction"]) or row.get("round")
+            raw = None if known else row["raw_instruction"]  # of a harder problem the sample is another one
+            yield {name: row[name] for name in (*_SAMPLE[2:], *more)} | {"raw": raw}
 
 
 def _with_own(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from datasets import Features
 
 from magpie_hf.dataset.unfinished import dropped_part
 from magpie_hf.report.samples import Sampled
@@ -19,7 +20,7 @@ from magpie_hf.stages.adopt import sampled_id
 from magpie_hf.store.records import RUN
 from magpie_hf.store.splits import rows_of
 
-Files = dict[str, list[Path]]  # parquet files with the columns of DROPPED, by domain
+Files = dict[str, list[Path]]  # parquet files with the columns of dropped samples, by domain
 
 
 def samples_so_far(
@@ -37,18 +38,20 @@ def samples_so_far(
     dropped: Files = {}
     waiting: Files = {}
     for domain, stages in sampled.items():
-        known = list(rows_of(decided[domain], list(DROPPED))) if domain in decided else []
+        features = decided[domain].features if domain in decided else DROPPED
+        known = list(rows_of(decided[domain], list(features))) if domain in decided else []
         seen = {sampled_id(name) for name in (*(row["id"] for row in known), *done)}
         more = [row for row in stages.so_far(domain) if row["id"] not in seen]
         known += [row for row in more if row["reason"] is not None]
-        _write(dropped, scratch, "dropped", domain, known)
-        _write(waiting, scratch, "waiting", domain, [row for row in more if row["reason"] is None])
+        _write(dropped, scratch / "dropped" / domain, features, known)
+        _write(waiting, scratch / "waiting" / domain, DROPPED, [row for row in more if row["reason"] is None])
     return dropped, waiting
 
 
-def _write(files: Files, scratch: Path, kind: str, domain: str, rows: list[dict[str, Any]]) -> None:
+def _write(files: Files, folder: Path, features: Features, rows: list[dict[str, Any]]) -> None:
+    """Write the rows of a domain, whose name is the folder's."""
     if rows:
-        file = scratch / kind / domain / "train-00000-of-00001.parquet"
+        file = folder / "train-00000-of-00001.parquet"
         file.parent.mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(rows, schema=DROPPED.arrow_schema), file)
-        files[domain] = [file]
+        pq.write_table(pa.Table.from_pylist(rows, schema=features.arrow_schema), file)
+        files[folder.name] = [file]

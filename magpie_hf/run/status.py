@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import Torn
-from magpie_hf.selection.hardened import Hardened, hardened_of, without_round
+from magpie_hf.selection.hardened import Hardened, hardened_of
 from magpie_hf.selection.reasons import inside_share
 from magpie_hf.store import lock
 from magpie_hf.store.records import (
@@ -203,14 +203,6 @@ def _topics(file: Path) -> Iterator[TopicStatus]:
 def _hardened(file: Path) -> dict[str, Hardened]:
     found = ((domain, hardened_of(one.get("hardened", {}))) for domain, one in read_record(file).items())
     return {domain: one for domain, one in found if one is not None}
-
-
-def tokens_of_rounds(found: Status) -> dict[str, int]:
-    """The tokens of all rounds that make problems harder, by domain."""
-    counts = Counter[str]()
-    for stage in found.stages:
-        counts[stage.domain] += stage.tokens if without_round(stage.label) != stage.label else 0
-    return dict(counts)
 
 
 @dataclass(frozen=True)

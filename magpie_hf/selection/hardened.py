@@ -57,7 +57,7 @@ class Hardened:
 def hardened(parts: Sequence[Rows], tokens: int) -> Hardened | None:
     """The numbers of a domain's filtered rows; None where no problem is made harder.
 
-    tokens: as in `Hardened`, of all samples, those beyond the last that was needed, too.
+    tokens: as in `Hardened`, of the same rows.
     """
     if not parts or "round" not in parts[0].made:
         return None

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from magpie_hf.engines.base import Engine
 from magpie_hf.errors import BadInput, shortened
 from magpie_hf.schema import COLD, OPTIONAL, SEED, SELECTION
+from magpie_hf.selection.hardened import without_round
 from magpie_hf.selection.rules import Rule
 from magpie_hf.stage import Stage, use_of
 from magpie_hf.stages.again import repeated
@@ -118,7 +119,8 @@ def check_places(
                 f"the step {step.name} stands after {step.after}, which this build does not have; choose"
                 " another place"
             )
-        if labels.count(step.name) > 1 or step.name.startswith(_EXPORTS):
+        taken = step.name.startswith(_EXPORTS) or without_round(step.name) != step.name
+        if labels.count(step.name) > 1 or taken:
             raise BadInput(f"the step {step.name} has the name of another stage; give another name")
         if step.engine is not None and step.engine not in engines:
             raise BadInput(

@@ -26,6 +26,7 @@ from magpie_hf.problems.labels import DIFFICULTIES, QUALITIES
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.review.marks import REVIEWED
 from magpie_hf.schema import SELECTION
+from magpie_hf.selection.complaint import complaint
 from magpie_hf.selection.demand import FIRST_LOOK, samples_needed
 from magpie_hf.selection.rules import Rule, check_rules, reason_of
 from magpie_hf.stage import fingerprint
@@ -259,18 +260,21 @@ class Selection:
         if quota.is_done or quota.given is not None:
             return None
         if quota.filtered >= MOST_ROWS:
-            return quota.complaint(
+            return complaint(
                 f"{MOST_ROWS:,} samples gave {quota.accepted} of {quota.target} problems, and no more are"
                 " sampled",
-                WINDOW,
+                quota.key,
+                list(quota.recent),
             )
         # What a person marked bad was accepted: it says nothing of the sampling.
-        good = sum(reason in (None, REVIEWED) for reason, _ in list(quota.recent)[-seen:])
+        recent = list(quota.recent)[-seen:]
+        good = sum(reason in (None, REVIEWED) for reason, _ in recent)
         if not seen or good >= max(1, math.floor(floor * seen)):
             return None
-        return quota.complaint(
+        return complaint(
             f"{good} of {seen} samples were accepted{f', below the floor of {floor:.1%}' if floor else ''}",
-            seen,
+            quota.key,
+            recent,
         )
 
 
@@ -352,21 +356,6 @@ class Quota:
         settled, self._settled = self._settled, []
         return settled
 
-    def complaint(self, what: str, seen: int) -> str:
-        """Why the domain gives up, with reasons and examples from the last `seen` samples."""
-        recent = list(self.recent)[-seen:]
-        counts = Counter(reason for reason, _ in recent if reason)
-        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-        examples = "; ".join(
-            f"{reason}: {next(_short(text) for why, text in recent if why == reason)!r}"
-            for reason, _ in counts.most_common(3)
-        )
-        return (
-            f"{self.key}: {what} ({reasons}). Examples: {examples}. The samples are kept, and run/dropped"
-            " holds all that were dropped. Try `magpie-hf sweep` for a better sampling, another model or"
-            " tagger, or looser rules"
-        )
-
     def _close(self) -> None:
         """Add the columns of the selection to the filtered rows of the current piece."""
         assert self._filtering is not None
@@ -394,8 +383,3 @@ def _fault(row: Row, tags: dict[str, Any]) -> str | None:
     if tags["solution"] == "begun" and "contains_solution" not in (row["trimmed"] or ""):
         return "contains_solution"
     return "unsolvable" if tags["solvability"] != "solvable" else None
-
-
-def _short(text: str, length: int = 80) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= length else f"{text[:length]}…"

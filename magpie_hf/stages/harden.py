@@ -41,25 +41,28 @@ GUIDE = (
     " its answer is the only one. Then write the problem alone, without hints and without its solution,"
     " between <problem> and </problem>."
 )
-_MARKED = re.compile(r"<problem>(.*?)</problem>", re.DOTALL | re.IGNORECASE)
+_EMPHASIS = re.compile(r"\A[*_]{2,3}\s*\n|\n\s*[*_]{2,3}\Z")  # of the marks themselves
+# From the last opening mark: a rationale may speak of the mark, too
+_MARKED = re.compile(r"<problem>((?:(?!<problem>).)*?)</problem>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Harden(Stage):
-    """One call for each problem with a majority answer that is too easy: rationale, then problem in marks.
+    """One call for each problem with a label that is too easy: rationale, then problem in marks.
 
-    A problem is too easy if its pass rate is greater than `above`. The model is told the problem, its agreed
-    answer, its pass rate, and one of `concepts`, chosen by the row's seed. Of several problems in marks the
+    A problem is too easy if its pass rate is greater than `above`. The model is told the problem, its label,
+    its pass rate, and one of `concepts`, chosen by the row's seed. Of several problems in marks the
     last counts. `harder_reason` says why there is none: the reason of an incomplete answer, "no_problem",
     "same_problem", "no_answer", "language", or that of a rule of cleaning. Whether it asks one question and
     can be solved is for the tagger to say, which reads it as it reads a sample.
 
     clean: how samples are cleaned. round: from the second on, only problems are asked for that were adopted
-    in the one before; of all others the columns stay as they are.
+    in the one before; of all others the columns stay as they are. by_reference: whether a reference answer,
+    where there is one, is the label; else it is the majority's.
     """
 
     name: ClassVar[str] = "harden"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     engine: Engine
     sampling: Sampling
@@ -67,6 +70,7 @@ class Harden(Stage):
     above: float = 0.0
     clean: Clean = field(default_factory=lambda: Clean(()))
     round: int = 1
+    by_reference: bool = field(default=False, metadata={"later": True})
 
     @property
     def label(self) -> str:
@@ -75,7 +79,8 @@ class Harden(Stage):
     @property
     def reads(self) -> tuple[str, ...]:  # type: ignore[override]
         before = ("round", *HARDER) if self.round > 1 else ()
-        return ("problem", "seed", "majority_answer", "pass_rate", *before)
+        referred = ("reference_answer",) if self.by_reference else ()
+        return ("problem", "seed", "majority_answer", *referred, "pass_rate", *before)
 
     @property
     def adds(self) -> Features:
@@ -96,7 +101,7 @@ class Harden(Stage):
     def conversation(self, row: Mapping[str, Any]) -> list[Message]:
         """The prompt for a row's problem."""
         said = [f"The problem:\n<problem>\n{row['problem']}\n</problem>"]
-        said.append(f"Its answer: {row['majority_answer']}")
+        said.append(f"Its answer: {self._label(row)}")
         said.append(f"The solver's share of right answers: {row['pass_rate']:.0%}")
         said.append(f"The concept: {self.concept(row['seed'])}")
         return [{"role": "user", "content": "\n\n".join([GUIDE, *said])}]
@@ -145,7 +150,12 @@ class Harden(Stage):
 
     def _is_asked(self, row: Mapping[str, Any]) -> bool:
         rate = row["pass_rate"]
-        return row["majority_answer"] is not None and rate is not None and rate > self.above
+        return self._label(row) is not None and rate is not None and rate > self.above
+
+    def _label(self, row: Mapping[str, Any]) -> str | None:
+        """The answer by which the pass rate was measured."""
+        label: str | None = (row["reference_answer"] if self.by_reference else None) or row["majority_answer"]
+        return label
 
     def _made(self, row: Mapping[str, Any], response: dict[str, Any]) -> dict[str, Any]:
         rationale, problem = parsed(response["answer_text"] or "")
@@ -170,7 +180,9 @@ def parsed(answer: str) -> tuple[str | None, str | None]:
     found = list(_MARKED.finditer(answer))
     if not found:
         return None, None
-    problem = without_label(found[-1][1].strip())  # a solution behind it is a fault, and not cut off
+    problem = without_label(
+        _EMPHASIS.sub("", found[-1][1].strip()).strip()
+    )  # a solution behind it is a fault, and not cut off
     return answer[: found[-1].start()].strip() or None, problem or None
 
 

@@ -143,7 +143,8 @@ def shown_of(recipe: Recipe, rows: Rows, candidates: bool = False) -> Iterator[S
         made = export(rows.read(export.reads).to_pydict())
         return [dict(zip(made, values, strict=True)) for values in zip(*made.values(), strict=True)]
 
-    yield from (Shown("dropped", "dropped", row) for row in made_by(export_dropped(rows)))
+    dropped = export_dropped(rows, recipe.selects_by_answers)
+    yield from (Shown("dropped", "dropped", row) for row in made_by(dropped))
     source = next(domain for domain in recipe.domains if domain.key == rows.domain)
     for domain in (one for one in recipe.domains if source in recipe.sources(one)):
         exports = recipe.exports(domain, source)

@@ -101,6 +101,17 @@ function opinion(verdict, answer) {
 const known = ({ nearest_known: row, known_similarity: similarity }) =>
   row == null ? null : say("of_known", { row, similarity: decimal(similarity, 2) });
 
+// The pass rate of a problem, and that of the easier one that it was made of.
+function passed({ pass_rate: rate, pass_votes: votes, pass_rate_before: before }) {
+  return [
+    ["pass_rate", rate == null ? null : say("of_answers", { share: share(rate), n: votes })],
+    ["pass_rate_before", before == null ? null : share(before)],
+  ];
+}
+
+const easier = ({ parent }, spoken) =>
+  parent ? make("section", {}, make("h3", {}, say("parent")), spoken(parent)) : null;
+
 const labels = (details) => Object.entries(details.tags ?? {}).map(([name, value]) => [`tag_${name}`, value]);
 
 function accepted(row, details, spoken) {
@@ -122,7 +133,7 @@ function accepted(row, details, spoken) {
       ["language", details.language],
       ...labels(details),
     ]),
-    madeOf(details, spoken),
+    easier(details, spoken),
     details.text === undefined
       ? make(
           "p",
@@ -159,14 +170,8 @@ function accepted(row, details, spoken) {
         ["unknown_pairs", details.unknown_pairs || null],
         ["checker", opinion(details.checked, details.checker_answer)],
         ["objections", details.objections],
-        [
-          "pass_rate",
-          details.pass_rate == null
-            ? null
-            : say("of_answers", { share: share(details.pass_rate), n: details.pass_votes }),
-        ],
+        ...passed(details),
         [details.known_same ? "known" : "near_known", known(details)],
-        passRateBefore(details),
         ["programs", opinion(details.program_agrees, details.program_answer)],
         ["pair", pair],
       ]),
@@ -177,14 +182,6 @@ function accepted(row, details, spoken) {
     made(details.generation),
   ];
 }
-
-const passRateBefore = ({ pass_rate_before: rate }) => [
-  "pass_rate_before",
-  rate == null ? null : share(rate),
-];
-
-const madeOf = (details, spoken) =>
-  details.parent ? make("section", {}, make("h3", {}, say("parent")), spoken(details.parent)) : null;
 
 // A sample that is no problem of the build: it was dropped, or waits.
 function sample(row, details, spoken) {
@@ -199,10 +196,10 @@ function sample(row, details, spoken) {
       ["language", details.language],
       ["finish_reason", details.raw_finish_reason],
       ["contaminated_by", details.contaminated_by],
+      ...passed(details),
       ...labels(details),
-      passRateBefore(details),
     ]),
-    madeOf(details, spoken),
+    easier(details, spoken),
     details.near_duplicate
       ? make(
           "p",

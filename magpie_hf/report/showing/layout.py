@@ -211,7 +211,7 @@ def _dropped(row: Row) -> tuple[list[list[Part]], list[str]]:
         else []
     )
     text = row["problem"] if row["problem"] is not None else row["raw_instruction"]
-    return [[(tr("sample"), text or tr("[empty]"))]], lines
+    return [[(tr("sample"), text or tr("[empty]"))]], [*lines, *_opinions(row)]
 
 
 def _sampled(row: Row) -> tuple[list[list[Part]], list[str]]:

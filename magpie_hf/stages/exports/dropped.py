@@ -13,6 +13,7 @@ from datasets import Features
 from magpie_hf.schema import DROPPED, PARENT
 from magpie_hf.stages.exports.base import Export, Row, tags
 from magpie_hf.stages.harden import HARDEN
+from magpie_hf.stages.pass_rate import PASS_RATE
 from magpie_hf.stages.step import OwnColumn
 from magpie_hf.store.rows import Rows
 
@@ -21,7 +22,8 @@ from magpie_hf.store.rows import Rows
 class ExportDropped(Export):
     """The samples that were not accepted, with their reasons. They stay in the run.
 
-    opinions: "harden" alone, where some problems took the place of others.
+    opinions: "pass_rate" where it was measured of them, and "harden" where some problems took the place of
+    others.
     """
 
     version: ClassVar[int] = 1
@@ -60,6 +62,10 @@ class ExportDropped(Export):
         return [{**same, "reason": row["dropped"], "tags": tags(row)}]
 
 
-def export_dropped(rows: Rows) -> ExportDropped:
-    """The export of the dropped samples among these rows, and of those of the same build."""
-    return ExportDropped(rows.domain, opinions=(HARDEN,) if PARENT in rows.made else ())
+def export_dropped(rows: Rows, rated: bool) -> ExportDropped:
+    """The export of the dropped samples among these rows, and of those of the same build.
+
+    rated: whether pass rates are measured before samples are dropped.
+    """
+    there = {PASS_RATE: rated, HARDEN: PARENT in rows.made}
+    return ExportDropped(rows.domain, opinions=tuple(name for name, given in there.items() if given))
