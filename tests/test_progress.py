@@ -134,6 +134,7 @@ def plan_of(tokens: float, requests: int = 400) -> PlanMade:
                     "requests": [n] * 3,
                     "prompt": [prompt] * 3,
                     "fresh": [prompt] * 3,
+                    "rounds": [1.0],
                     "tokens": [made] * 3,
                 }
                 for stage, (n, prompt, made) in stages.items()
@@ -349,6 +350,26 @@ def test_the_scorer_is_asked_for_complete_answers(monkeypatch: pytest.MonkeyPatc
     few, many = guesses
     assert few is not None
     assert many == pytest.approx(4 * few, rel=0.01)
+
+
+def test_rounds_of_harder_problems_have_their_part_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    plan = plan_of(200.0)
+    for one in plan.plan["stages"]:
+        one["rounds"] = [0.0, 0.8, 0.2] if one["stage"] == "harden" else [0.7, 0.2, 0.1]
+    board, rounds = Board(), ("candidates", "candidates_round1", "candidates_round2")
+    stages = ("instruct", *rounds)
+    known = replace(PLANNED.domains[0], samples=stages, answers=(), engines=dict.fromkeys(stages, "it"))
+    for event in (plan, replace(PLANNED, domains=(known,))):
+        board.take(event)
+    requests = [board._estimates.planned[stage].requests for stage in rounds]
+    assert [one / sum(requests) for one in requests] == pytest.approx([0.7, 0.2, 0.1])
+    board.take(UnderWay((StageRequests("algebra", "instruct", 60, 60, 30, 30, 3000, 300, 138.2),)))
+    for second in range(1, 6):
+        clock[0] += 1.0
+        board.take(Speed("it", 30, 600 * second, 100.0, 100.0, None, "engine", 60 * second, 0, 30))
+    assert board.left(clock[0]) is not None
 
 
 def test_plain_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:

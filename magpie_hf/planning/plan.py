@@ -43,6 +43,7 @@ from magpie_hf.planning.workload import (
     assumed,
     loads_of,
     rows_of,
+    shares_of_rounds,
 )
 from magpie_hf.run.pace import pace
 from magpie_hf.run.status import status
@@ -108,7 +109,9 @@ class Plan:
             "reasoning": self.outline.reasoning,
             "unread": self.outline.unread,
             "rows": [asdict(one) for one in self.rows],
-            "stages": [asdict(one) for one in self.loads],
+            "stages": [
+                {**asdict(one), "rounds": shares_of_rounds(self.outline, one.stage)} for one in self.loads
+            ],
             "left": [asdict(one) for one in self.left],
             "bounds": [asdict(one) for one in self.bounds],
             "disk": asdict(self.disk),

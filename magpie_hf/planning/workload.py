@@ -180,15 +180,29 @@ def _banded(outline: Outline, each: dict[str, float], shares: Range) -> tuple[di
     return {**found, **({"harden": calls / inside} if "harden" in each else {})}, shares.times(inside)
 
 
+def rounds_of(outline: Outline) -> list[tuple[float, float]]:
+    """Of one answered sample, for each round: calls for a harder problem, and such problems."""
+    above = [ABOVE * (MADE * STILL_ABOVE) ** at for at in range(outline.harden)]
+    return [(one, one * MADE) for one in above]
+
+
 def hardened_of(outline: Outline) -> tuple[float, float, float]:
     """Of one answered sample: calls for a harder problem, such problems, and those that are accepted."""
-    calls = made = accepted = 0.0
-    above = ABOVE
-    for _ in range(outline.harden):
-        calls, made = calls + above, made + above * MADE
-        accepted += above * MADE * HARDER_INSIDE
-        above *= MADE * STILL_ABOVE
-    return calls, made, accepted
+    calls, made = (sum(one[at] for one in rounds_of(outline)) for at in range(2))
+    return calls, made, made * HARDER_INSIDE
+
+
+def shares_of_rounds(outline: Outline, stage: str) -> list[float]:
+    """Of a stage's requests, the share of the sampled problems, and that of each round of harder ones."""
+    rounds = rounds_of(outline)
+    if stage == "harden":
+        parts = [0.0, *(calls for calls, _ in rounds)]
+    elif stage in ("instruct", "delta", "score"):
+        parts = [1.0, *(0.0 for _ in rounds)]
+    else:  # of a sample, or of one that is answered
+        answered = YIELD[1] if stage in SAMPLING else 1.0
+        parts = [1.0, *(answered * made for _, made in rounds)]
+    return [part / sum(parts) for part in parts]
 
 
 def row_words(outline: Outline, agreeing: Range, measured: bool, inside: float | None = None) -> list[str]:

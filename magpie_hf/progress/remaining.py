@@ -150,8 +150,10 @@ class Estimates:
     def plan(self, plan: Mapping[str, Any]) -> None:
         for one in plan["stages"]:
             if (requests := one["requests"][1]) > 0:
-                each = (one[what][1] / requests for what in ("tokens", "prompt", "fresh"))
-                self.planned[one["stage"]] = _Planned(one["source"], requests, *each)
+                each = [one[what][1] / requests for what in ("tokens", "prompt", "fresh")]
+                for number, share in enumerate(one["rounds"]):
+                    stage = f"{one['stage']}_round{number}" if number else one["stage"]
+                    self.planned[stage] = _Planned(one["source"], share * requests, *each)
         self._weights = {one["source"]: one["weights_gb"] for one in plan["models"]}
 
     def engines(self, engines: Mapping[str, str]) -> None:
