@@ -33,6 +33,7 @@ from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpu_names import gpu_named
+from magpie_hf.models.gpus import Gpu
 from magpie_hf.models.known import KNOWN_MODELS
 from magpie_hf.models.parallel import OVERHEAD, Need
 from magpie_hf.models.sampling import Sampling
@@ -168,6 +169,8 @@ def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
         2 * (0.9 * 85.03 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01
     )
     assert four == pytest.approx(2 * two), "two engines side by side"
+    unknown = Gpu("Brand new 9000", 85.03)
+    assert cache_of(known, [unknown] * 2, Placing()) == pytest.approx(two, rel=0.01), "of unknown speed"
 
 
 def test_bursts_are_fitted_with_nothing_below_zero() -> None:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from magpie_hf.models.gpus import Gpu
-from magpie_hf.models.parallel import UTILIZATION
+from magpie_hf.models.parallel import UTILIZATION, Need
 from magpie_hf.planning.sizes import Size
 from magpie_hf.planning.workload import Request
 
@@ -97,7 +97,6 @@ def speed_on(
     flops, bandwidth = gpu.teraflops * 1e12 * tensor * faster, gpu.terabytes * 1e12
     token = 2 * size.active * 1e9 / (flops * how.flops)
     per_token = need.shape.cache_gigabytes(1, tensor, need.value_bytes) * 1e9 if need.shape else 0.0
-    free = (utilization * gpu.gigabytes - need.weights / tensor - need.overhead) * 1e9
     return Speed(
         load=START + need.weights / how.loading,
         step=how.step,
@@ -107,8 +106,15 @@ def speed_on(
         context=per_token / (bandwidth * how.bandwidth),
         prompt=token,
         sequences=most or vllms_choice(gpu),
-        cache=free / per_token if per_token else math.inf,
+        cache=cache_on(need, gpu, tensor, utilization),
     )
+
+
+def cache_on(need: Need, gpu: Gpu, tensor: int, utilization: float = UTILIZATION) -> float:
+    """Tokens of context that the cache of one engine on `tensor` such GPUs holds; infinite where not known."""
+    if need.shape is None:
+        return math.inf
+    return need.free(tensor, gpu, utilization) / need.shape.cache_gigabytes(1, tensor, need.value_bytes)
 
 
 def vllms_choice(gpu: Gpu) -> int:
