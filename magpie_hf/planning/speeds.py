@@ -111,7 +111,7 @@ def speed_on(
 
 
 def cache_on(need: Need, gpu: Gpu, tensor: int, utilization: float = UTILIZATION) -> float:
-    """Tokens of context that the cache of one engine on `tensor` such GPUs holds; infinite where not known."""
+    """Tokens of context in the cache of one engine on `tensor` such GPUs; infinite where not known."""
     if need.shape is None:
         return math.inf
     return need.free(tensor, gpu, utilization) / need.shape.cache_gigabytes(1, tensor, need.value_bytes)
