@@ -17,11 +17,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from statistics import NormalDist
+from typing import Any
 
 import pytest
 from paced import Paced
 
-from conftest import CANDIDATES, PROBLEMS, SOLUTIONS, Answers, small_recipe
+from conftest import CANDIDATES, PROBLEMS, ROOT, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
 from magpie_hf.cli.commands import assembly
 from magpie_hf.cli.commands import plan as plan_command
@@ -32,9 +33,11 @@ from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpu_names import gpu_named
+from magpie_hf.models.gpus import Gpu
 from magpie_hf.models.known import KNOWN_MODELS
-from magpie_hf.models.parallel import OVERHEAD
+from magpie_hf.models.parallel import OVERHEAD, Need
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.models.shapes import Shape
 from magpie_hf.planning import asking, sizes
 from magpie_hf.planning import measure as measuring
 from magpie_hf.planning.bounds import bounds_of
@@ -48,8 +51,8 @@ from magpie_hf.planning.outcome import Compared, Keeping, Outcome, outcome_of
 from magpie_hf.planning.outline import Cutting, Outline
 from magpie_hf.planning.reuse import Reuse, reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
-from magpie_hf.planning.sizes import sized
-from magpie_hf.planning.speeds import Clock, Speed, replay
+from magpie_hf.planning.sizes import Size, sized
+from magpie_hf.planning.speeds import EFFICIENCIES, Clock, Efficiency, Speed, replay, speed_on
 from magpie_hf.planning.workload import Request, assumed, loads_of
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
@@ -75,6 +78,58 @@ def test_time_is_shared_by_those_in_flight() -> None:
     )
     with_context = replace(SPEED, context=1e-5)
     assert clocked(Request(1000, 0, 100), speed=with_context) == pytest.approx(100 * (0.011 + 1e-5 * 1050))
+
+
+def test_tokens_are_computed_while_the_weights_are_read() -> None:
+    reading = replace(SPEED, weights=0.1)
+    assert clocked(Request(0, 0, 100), speed=reading) == pytest.approx(100 * (0.01 + 0.1))
+    many = [Request(0, 0, 10)] * 200
+    assert clocked(*many, speed=reading) == pytest.approx(10 * (0.01 + 200 * 0.001)), "computing is longer"
+    assert clocked(Request(500, 500, 10), speed=reading) == pytest.approx(10 * 0.11), "a prompt, too"
+    assert clocked(Request(3000, 3000, 10), speed=reading) == pytest.approx(3000 * 0.0001 - 0.1 + 10 * 0.11)
+    clock = Clock(reading)
+    for _ in range(2):  # one after the other, but before the same step
+        clock.after(0.0, lambda: clock.ask([Request(800, 800, 10)], lambda: None))
+    assert clock.run() == pytest.approx(800 * 0.0001 + 10 * 0.11), "a step's reading is shared once"
+    clock = Clock(reading)
+    clock.ask([Request(0, 0, 20)], lambda: None)
+    clock.after(1.1, lambda: clock.ask([Request(900, 900, 10)], lambda: None))
+    assert clock.run() == pytest.approx(20 * 0.11), "nor does a prompt keep the others waiting"
+    assert reading.slower(2).weights == 0.2
+
+
+PUBLISHED = [json.loads(line) for line in (ROOT / "tests/tables/throughput.jsonl").read_text().splitlines()]
+
+
+def published(row: dict[str, Any], how: Efficiency) -> float:
+    """Tokens a second of a published run, by the vendor's figures.
+
+    Where its requests were of a chat data set, its lengths are those of an exponential law: the longest ones
+    are a good part of such a run.
+    """
+    need = Need(row["model"], row["gigabytes"], Shape(**row["shape"]), row["value_bytes"])
+    size, gpu, count = Size(row["active"], need, row["multiplied"]), gpu_named(row["gpu"]), row["requests"]
+    parts = [-math.log(1 - (at + 0.5) / count) if row["spread"] else 1.0 for at in range(count)]
+    prompts, answers = (
+        [min(1024, max(1, round(mean * part))) if row["spread"] else mean for part in parts]
+        for mean in (row["prompt"], row["answer"])
+    )
+    Random(0).shuffle(prompts)
+    Random(1).shuffle(answers)
+    speed = speed_on(size, gpu, row["tensor"], how, row["utilization"], row["at_once"])
+    return sum(answers) / clocked(*map(Request, prompts, prompts, answers), speed=speed)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_published_runs_lie_between_slow_and_fast(held_out: bool) -> None:
+    """EFFICIENCIES were set on those that are not held out."""
+    rows = [row for row in PUBLISHED if row["held_out"] == held_out]
+    ratios = [[published(row, how) / row["tokens_per_second"] for how in EFFICIENCIES] for row in rows]
+    between = sum(slow <= 1 <= fast for slow, _, fast in ratios)
+    near = sum(0.7 <= likely <= 1.3 for _, likely, _ in ratios)
+    assert len(rows) == (28 if held_out else 22)
+    assert between >= 21
+    assert near >= (21 if held_out else 20)
 
 
 def test_timers_and_requests_wait_for_each_other() -> None:
@@ -114,6 +169,8 @@ def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
         2 * (0.9 * 85.03 - 65.6 / 2 - OVERHEAD) * 1e9 / (64 * 2 * 8 * 128 * 2), rel=0.01
     )
     assert four == pytest.approx(2 * two), "two engines side by side"
+    unknown = Gpu("Brand new 9000", 85.03)
+    assert cache_of(known, [unknown] * 2, Placing()) == pytest.approx(two, rel=0.01), "of unknown speed"
 
 
 def test_bursts_are_fitted_with_nothing_below_zero() -> None:

@@ -18,7 +18,7 @@ from magpie_hf.planning.prices import DOLLARS
 from magpie_hf.planning.reuse import Done
 from magpie_hf.planning.simulation import Work, seconds_by_phase
 from magpie_hf.planning.sizes import Sized
-from magpie_hf.planning.speeds import EFFICIENCIES, Speed, compute_bound_hours, speed_on
+from magpie_hf.planning.speeds import EFFICIENCIES, Speed, cache_on, compute_bound_hours, speed_on
 from magpie_hf.planning.workload import Estimates, Range, loads_of
 
 CPU_CACHE = 2.0  # GiB of KV cache of an engine on the CPU, as in `engines.vllm`
@@ -215,5 +215,4 @@ def cache_of(model: Sized, gpus: Sequence[Gpu], how: Placing) -> float:
     fit, size = _fit(model, gpu, len(gpus), how), model.on(gpu)
     if fit.parallelism is None or size is None:
         return math.inf
-    speed = speed_on(size, gpu, fit.parallelism.tensor, EFFICIENCIES[1], how.utilization)
-    return speed.cache * fit.parallelism.data
+    return cache_on(size.need, gpu, fit.parallelism.tensor, how.utilization) * fit.parallelism.data

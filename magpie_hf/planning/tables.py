@@ -166,7 +166,7 @@ def _machines(plan: Plan) -> Table:
         if machine.hours is not None and machine.compute_bound is not None
     ]
     title = tr(
-        "Hours and cost by the vendor's figures (25-55 % of their FLOP/s, 45-80 % of their bandwidth;"
+        "Hours and cost by the vendor's figures (25-60 % of their FLOP/s, 50-90 % of their bandwidth;"
         " compute-bound minimum: at 100 %)"
     )
     return title, head, rows, (1, 2, 3, 4)
