@@ -36,6 +36,7 @@ from magpie_hf.errors import EngineError
 from magpie_hf.progress import captured_output, lines, messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.captured_output import Log
+from magpie_hf.progress.estimates import Estimates
 from magpie_hf.progress.events import (
     DomainPlanned,
     Ended,
@@ -52,7 +53,6 @@ from magpie_hf.progress.events import (
     name_of,
 )
 from magpie_hf.progress.live import Live
-from magpie_hf.progress.remaining import Estimates
 from magpie_hf.progress.requests import Requests
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 
+from magpie_hf.progress.estimates import Estimates
 from magpie_hf.progress.events import (
     DomainPlanned,
     Ended,
@@ -24,7 +25,7 @@ from magpie_hf.progress.events import (
     StageRequests,
     UnderWay,
 )
-from magpie_hf.progress.remaining import Answers, Estimates, Workload, answers_of, seconds_left
+from magpie_hf.progress.remaining import Answers, Workload, answers_of, seconds_left
 
 PLANNED = 4  # accepted problems: the first few say little of the yield
 CANDIDATES, SCORE = "candidates", "score"  # of stages: a complete candidate is a request of the scorer

@@ -1,49 +1,24 @@
 """How long a build still takes: the requests that are left, by their lengths so far, at the speed so far.
 
-Not here: which rows are left (board.py).
+Not here: which rows are left (board.py), and how fast engines are (estimates.py).
 
-Work is counted in tokens. What a prompt token costs in sampled ones is seen where the engine counts both, and
-is a fifth before that. How long a stage's answers are is known from the finished ones, from what those in
-flight have so far, and, while the finished ones are few, from the plan. The longest one at work goes on when
-all others are done, and an engine is hardly quicker for it then (paces.py).
+How long a stage's answers are is known from the finished ones, from what those in flight have so far, and,
+while the finished ones are few, from the plan. The longest one at work goes on when all others are done, and
+an engine is hardly quicker for it then (paces.py).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from magpie_hf.progress.events import EngineOpened, Speed, StageRequests
+from magpie_hf.progress.estimates import PROMPT_WORK, Estimates
+from magpie_hf.progress.events import StageRequests
 from magpie_hf.progress.lengths import Lengths
 from magpie_hf.progress.paces import KNEES
 
-PROMPT_WORK = 0.2  # of a prompt token, in sampled ones, before more is known: measured on a CPU
-PROMPT_SPREAD = 0.1  # of the truth about that
-NOISE = 0.02  # the least of an engine's speed from window to window, as a share of it
-WINDOW_SECONDS = 5.0
-LOOK_BACK = 60.0  # seconds of work that a speed is taken from
-NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now, by who counts
-KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
-WELL_USED = 0.5  # of the most requests that it worked on at once
 KNOWN = 0.05  # of a stage's requests, that tell its pace
 MOST_SO_FAR = 0.8  # of its bound, that a request in flight is believed to have where nothing counts
-LEAST_SECONDS = 3.0  # of work, before which a speed is none
-
-
-@dataclass(frozen=True)
-class _Tick:
-    """Some seconds of an engine at work: tokens that it made and read, and on how many requests it worked.
-
-    full: whether others waited for it.
-    """
-
-    seconds: float
-    tokens: float
-    prompts: float
-    working: int
-    full: bool
 
 
 @dataclass(frozen=True)
@@ -89,19 +64,6 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class _Planned:
-    """What the plan says of a stage: requests in all, and tokens of each, of its prompt, and of that part
-    of it which no prefix cache holds.
-    """
-
-    source: str
-    requests: float
-    tokens: float
-    prompt: float
-    fresh: float
-
-
-@dataclass(frozen=True)
 class _Left:
     """Requests that a stage has left.
 
@@ -129,134 +91,6 @@ class _Left:
     def longest_of(self, count: float, so_far: float = 0.0) -> float:
         """Tokens that the longest of so many still gets that have so many."""
         return self.lengths.longest(count, so_far) - so_far if count else 0.0
-
-
-class Estimates:
-    """What is known of a build's engines and requests: by the plan, and by their speed so far."""
-
-    def __init__(self) -> None:
-        self.planned: dict[str, _Planned] = {}
-        self.last: dict[str, Speed] = {}  # the last speed of each engine
-        self._weights: dict[str, float] = {}  # GB, by a model's source
-        self._sources: dict[str, str] = {}  # by engine
-        self._openings: dict[str, float] = {}
-        self.paces: dict[
-            str, tuple[float, float]
-        ] = {}  # pace and knee of engines, of the stage with most tokens
-        self._ticks: dict[str, deque[_Tick]] = {}
-        # When an engine told last, and the tokens that it had made and read by then
-        self._before: dict[str, tuple[float, float, float]] = {}
-
-    def plan(self, plan: Mapping[str, Any]) -> None:
-        for one in plan["stages"]:
-            if (requests := one["requests"][1]) > 0:
-                each = [one[what][1] / requests for what in ("tokens", "prompt", "fresh")]
-                for number, share in enumerate(one["rounds"]):
-                    stage = f"{one['stage']}_round{number}" if number else one["stage"]
-                    self.planned[stage] = _Planned(one["source"], share * requests, *each)
-        self._weights = {one["source"]: one["weights_gb"] for one in plan["models"]}
-
-    def engines(self, engines: Mapping[str, str]) -> None:
-        """Learn the engines of stages, whose models the plan knows by their sources."""
-        for stage, engine in engines.items():
-            if stage in self.planned:
-                self._sources[engine] = self.planned[stage].source
-
-    def under_way(self, stages: Sequence[StageRequests], engines: Mapping[str, str]) -> None:
-        """Learn the pace of each engine, from the stage with most tokens. engines: of the stages."""
-        for one in sorted(stages, key=lambda one: one.tokens):
-            if one.pace is not None and one.stage in engines:
-                self.paces[engines[one.stage]] = one.pace, one.knee
-
-    def opened(self, event: EngineOpened) -> None:
-        self._openings[event.engine] = event.seconds
-
-    def speed(self, event: Speed, now: float) -> None:
-        """Take in what an engine did since it told last."""
-        self.last[event.engine] = event
-        at, made, read = self._before.get(event.engine, (now - 1.0, 0.0, 0.0))
-        tokens = max(made, event.tokens + event.unfinished_tokens)
-        prompts = max(read, event.prompt_tokens)
-        self._before[event.engine] = now, tokens, prompts
-        ticks = self._ticks.setdefault(event.engine, deque())
-        seconds = min(2.0, now - at)  # an idle time was not spent at work
-        full = event.working < event.running
-        done = tokens - made, prompts - read
-        if event.counted == "finished":
-            done = (event.now or 0.0) * seconds, 0.0
-        ticks.append(_Tick(seconds, *done, event.working, full))
-        while sum(tick.seconds for tick in ticks) > KEPT_SECONDS:
-            ticks.popleft()
-
-    def full_rate(self, engine: str) -> float | None:
-        """Work a second of an engine that is well used; of one that has not worked, by that of another one
-        and their sizes. None where nobody knows yet.
-        """
-        if (own := self._full_rate(engine)) is not None:
-            return own
-        size = self._weights.get(self._sources.get(engine, ""))
-        for other in self._ticks:
-            rate, others = self._full_rate(other), self._weights.get(self._sources.get(other, ""))
-            if rate is not None and size and others:
-                return rate * others / size
-        return None
-
-    def _full_rate(self, engine: str) -> float | None:
-        ticks, used = self._ticks.get(engine, ()), self._well_used(engine)
-        rates = self._rate(engine, used, LOOK_BACK), self._rate(engine, ticks, LOOK_BACK)
-        return max((rate for rate in rates if rate is not None), default=None)
-
-    def rate_now(self, engine: str) -> float | None:
-        """Work a second of an engine now, however few requests it has; None where nobody knows."""
-        if engine not in self.last:
-            return None
-        return self._rate(engine, self._ticks.get(engine, ()), NOW[self.last[engine].counted])
-
-    def _rate(self, engine: str, ticks: Iterable[_Tick], back: float) -> float | None:
-        """Work a second over the last of these ticks."""
-        seconds, work, price = 0.0, 0.0, self.prompt_work(engine)
-        for tick in reversed(list(ticks)):
-            if seconds >= back:
-                break
-            seconds, work = seconds + tick.seconds, work + tick.tokens + price * tick.prompts
-        return work / seconds if work and seconds >= LEAST_SECONDS else None
-
-    def _well_used(self, engine: str) -> list[_Tick]:
-        ticks = self._ticks.get(engine, ())
-        most = max((tick.working for tick in ticks), default=0)
-        return [tick for tick in ticks if tick.full or tick.working >= WELL_USED * most]
-
-    def counts(self, engine: str) -> bool:
-        """Whether an engine counts its tokens itself."""
-        return engine in self.last and self.last[engine].counted == "engine"
-
-    def caches(self, engine: str) -> bool:
-        """Whether an engine's prefix cache was of use so far."""
-        return engine in self.last and self.last[engine].cached_tokens > 0
-
-    def prompt_work(self, engine: str) -> float:
-        """What a prompt token costs an engine, in sampled tokens.
-
-        Where the engine counts both, it is the price at which its speed is the same, reading or writing.
-        """
-        if not self.counts(engine):
-            return PROMPT_WORK
-        windows = list(_windows(self._well_used(engine)))
-        if len(windows) < 2:
-            return PROMPT_WORK
-        made, read = (sum(one[at] for one in windows) / len(windows) for at in range(2))
-        together = sum((one[0] - made) * (one[1] - read) for one in windows)
-        spread = sum((one[1] - read) ** 2 for one in windows)
-        alone = sum((one[0] - made) ** 2 for one in windows) - together**2 / max(spread, 1.0)
-        noise = max((NOISE * made) ** 2, alone / len(windows))
-        trust = max(1.0, noise / PROMPT_SPREAD**2)  # of what was thought before any was seen
-        return min(1.0, max(0.0, (trust * PROMPT_WORK - together) / (trust + spread)))
-
-    def opening(self, engine: str) -> float:
-        """Seconds to open an engine that is not open yet: what others took."""
-        if engine in self._openings or not self._openings:
-            return 0.0
-        return max(self._openings.values())
 
 
 def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | None:
@@ -366,30 +200,17 @@ def answers_of(estimates: Estimates, load: Workload) -> Answers | None:
     )
 
 
-def _windows(ticks: Iterable[_Tick]) -> Iterator[tuple[float, float]]:
-    """Tokens made and read a second, over some seconds at a time."""
-    seconds = made = read = 0.0
-    for tick in ticks:
-        seconds, made, read = seconds + tick.seconds, made + tick.tokens, read + tick.prompts
-        if seconds >= WINDOW_SECONDS:
-            yield made / seconds, read / seconds
-            seconds = made = read = 0.0
-
-
 def _prompt(estimates: Estimates, load: Workload) -> float:
-    """The mean prompt tokens of a request; where the engine's prefix cache is of use, of what that lacks."""
+    """The mean prompt tokens of a stage's requests, without what the engine's prefix cache is to hold."""
     planned, read = estimates.planned.get(load.stage), load.read
     mean = sum(one.prompt_tokens for one in load.asked) / load.answered if load.answered else None
     if planned is None:
         return mean or 0.0
-    longer = 0.0
-    if (
-        read is not None and read.planned is not None and planned.prompt >= read.planned
-    ):  # else no whole answers
-        longer = read.tokens - read.planned
-    prompt = planned.prompt + longer
-    computed = max(0.0, planned.fresh + longer) if estimates.caches(load.engine) else prompt
-    return computed if mean is None else mean * min(1.0, computed / max(prompt, 1.0))
+    prompt = planned.prompt
+    if read is not None and read.planned is not None and prompt >= read.planned:  # it reads whole answers
+        prompt += read.tokens - read.planned
+    repeated = min(1.0, max(0.0, planned.prompt - planned.fresh) / max(prompt, 1.0))
+    return (1 - estimates.cached(load.engine) * repeated) * (prompt if mean is None else mean)
 
 
 def _mean(estimates: Estimates, load: Workload) -> float | None:
