@@ -36,11 +36,12 @@ from magpie_hf.errors import EngineError
 from magpie_hf.progress import captured_output, lines, messages
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.captured_output import Log
-from magpie_hf.progress.estimates import Estimates
+from magpie_hf.progress.estimates import PROMPT_WORK, Estimates
 from magpie_hf.progress.events import (
     DomainPlanned,
     Ended,
     Event,
+    Found,
     PlanMade,
     Planned,
     Said,
@@ -52,6 +53,7 @@ from magpie_hf.progress.events import (
     as_json,
     name_of,
 )
+from magpie_hf.progress.lengths import Lengths
 from magpie_hf.progress.live import Live
 from magpie_hf.progress.requests import Requests
 
@@ -323,6 +325,78 @@ def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
         assert estimates.prompt_work("it") == pytest.approx(expected, abs=0.02)
         if counted == "engine":
             assert estimates.full_rate("it") == pytest.approx(300, rel=0.05)
+
+
+def test_an_engine_that_only_reads_shows_no_price_of_it() -> None:
+    estimates = Estimates()
+    for second in range(60):
+        read = 5000 * second + 300 * (second // 7 % 2)
+        estimates.speed(Speed("it", 64, 0, None, None, None, "engine", read, 0, 64), 1000.0 + second)
+    assert estimates.prompt_work("it") == PROMPT_WORK
+    assert estimates.full_rate("it") == pytest.approx(1000, rel=0.05)
+
+
+def test_an_engine_that_was_started_again_is_as_fast_as_it_is() -> None:
+    """With it 5,000 tokens of unfinished requests were lost."""
+    estimates = Estimates()
+    for second, made in enumerate((4700, 5000, *range(0, 9000, 300))):
+        estimates.speed(Speed("it", 64, 0, None, None, None, "engine", 0, made, 64), 1000.0 + second)
+    assert estimates.rate_now("it") == pytest.approx(300)
+
+
+def test_requests_may_all_end_between_two_looks() -> None:
+    """The board hears of them before, or without, any speed of their engine."""
+    plan, board = plan_of(200.0), Board()
+    for one in plan.plan["stages"]:
+        one["fresh"] = [0.0] * 3
+    told = StageRequests("algebra", "instruct", 60, 60, 60, 60, 6000, 600, 276.3)
+    for event in (plan, PLANNED, UnderWay((told,))):
+        board.take(event)
+    assert board.left(board.began + 10) is None
+    board.take(Speed("it", 30, 6000, 100.0, 100.0, None, "engine", 600, 0, 30))
+    assert messages.in_flight(board) == "30 requests in flight"
+    board.take(UnderWay((told,)))
+    assert messages.in_flight(board) == "0 requests in flight", "nothing is, while programs are run"
+
+
+@pytest.mark.parametrize(("accepted", "filtered"), [(1, 49), (24, 47), (92, 172)])
+def test_what_was_found_finished_is_finished(accepted: int, filtered: int) -> None:
+    found = {stage: Found(filtered, 100, 1.0) for stage in ("instruct", "clean", "candidates", "pair")}
+    board = Board()
+    board.take(replace(PLANNED, domains=(replace(PLANNED.domains[0], target=accepted, found=found),)))
+    board.take(SelectionMoved("algebra", filtered, accepted, accepted, {}))
+    assert board.in_all("candidates") == (accepted, accepted)
+    assert board.left(board.began + 10) == 0
+
+
+def test_the_longest_of_hardly_any_requests_has_a_length() -> None:
+    assert Lengths(0.0, 0.0, 5, 25.0, None, 1000).longest(1e-17, 0.0) >= 0
+
+
+def test_the_time_left_of_ratings_is_known_where_nothing_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 ratings at once, ten a second."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    board, requests, engine, stages = Board(), Requests(), "rm", ("candidates", "score")
+    known = replace(PLANNED.domains[0], answers=stages, engines={"score": engine}, most_tokens={})
+    for event in (replace(PLANNED, domains=(known,)), SelectionMoved("algebra", 120, 100, 100, {})):
+        board.take(event)
+    folder = tmp_path / "algebra" / "score-0"
+    folder.mkdir(parents=True)
+    starts = [Start(engine, 1000.0 + at / 1e6) for at in range(400)]
+    with keeping(Journal(folder / "0000000-0000120.journal", iter(()))):
+        for start in starts:
+            requests.start(start)
+        for start in starts[:200]:
+            clock[0] += 0.1
+            requests.end(start, clock[0], Outcome(500, 0))
+        board.take(UnderWay(requests.stages()))
+        assert requests.rate(engine) is None, "no tokens are written"
+        so_far = round(requests.unfinished_tokens(engine, clock[0], None))
+        board.take(Speed(engine, 200, 0, None, None, None, "finished", 100_000, so_far, 200))
+    assert board.left(clock[0]) == pytest.approx(20, rel=0.5)
 
 
 def test_the_scorer_is_asked_for_complete_answers(monkeypatch: pytest.MonkeyPatch) -> None:

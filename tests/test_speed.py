@@ -34,7 +34,7 @@ from magpie_hf.progress import paces
 from magpie_hf.progress.events import Ended, EngineClosed, EngineOpened, Event, Speed, UnderWay
 from magpie_hf.progress.meter import Meter
 from magpie_hf.progress.paces import KNEES
-from magpie_hf.progress.recorder import recording
+from magpie_hf.progress.recorder import _Rate, recording
 from magpie_hf.progress.requests import Requests
 from magpie_hf.progress.speed import NAME, SpeedFile, best, read
 from magpie_hf.run.status import status
@@ -127,7 +127,9 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
             pass
         engine.complete([[1, 2, 3]] * 8, Sampling(max_tokens=100), list(range(8)))
         engine.complete([[4]] * 2, Sampling(max_tokens=100), list(range(2)))
+        time.sleep(1.2)
         meter.closed("steady")
+    assert isinstance(told[-3], UnderWay), "nothing is in flight any more"
     opened, *speeds, closed, ended = [one for one in told if not isinstance(one, UnderWay)]
     assert isinstance(opened, EngineOpened)
     assert (closed, isinstance(ended, Ended)) == (EngineClosed("steady"), True)
@@ -184,6 +186,26 @@ def test_servers_tell_their_tokens_while_they_answer(tmp_path: Path) -> None:
         counted = meter.counted("fake")
         assert counted is None or counted.tokens is None
         engine.close()
+
+
+def test_an_engine_is_closed_and_opened_again_or_dies() -> None:
+    """Models take turns, and the counters of one that is opened again begin at 0."""
+    name, now = "in turns", 1000.0
+    meter.count(name, 4, tokens=100, prompt_tokens=1000, cached=50)  # of a build before
+    rate = _Rate(name, Meter(), Requests())
+    meter.count(name, 4, 5000, 500, 20)
+    told = rate.speed(now, None)
+    assert (told.unfinished_tokens, told.prompt_tokens, told.cached_tokens) == (5000, 500, 20)
+    meter.closed(name)
+    rate.closed()
+    meter.count(name, 4)
+    rate.begin_again()
+    for second in range(1, 5):
+        meter.count(name, 4, 300, 30, 5)
+        told = rate.speed(now + second, None)
+    assert (told.unfinished_tokens, told.prompt_tokens, told.cached_tokens) == (1200, 620, 40)
+    assert told.now == pytest.approx(225), "what it had made before is no reason to tell none"
+    meter.uncount(name)
 
 
 def test_the_best_speed_is_a_sustained_one() -> None:
@@ -292,6 +314,20 @@ def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_pat
     (told,) = requests.stages()
     assert told.pace == pytest.approx(10 / (knee + 2) / 100)
     assert told.knee == knee
+
+
+def test_requests_that_start_together_count_each(tmp_path: Path) -> None:
+    """Shards on workers of a cluster, 64 rows each."""
+    requests, engine, knee = Requests(), "workers", KNEES[0]
+    folder = tmp_path / "algebra" / "candidates-0"
+    folder.mkdir(parents=True)
+    with keeping(Journal(folder / "0000000-0000128.journal", iter(()))):
+        for at in (0.0, 0.5):
+            requests.start(Start(engine, at, 64))
+    requests.end(Start(engine, 0.5, 64), 10.5, Outcome(0, 6400))
+    each = 10 * (knee + 128) / (knee + 64)  # tokens a second of a request, of which there were 128
+    assert requests.rate(engine) == pytest.approx(64 * each)
+    assert requests.unfinished_tokens(engine, 10.5, None) == pytest.approx(64 * (100 + 0.5 * each))
 
 
 def test_the_knee_of_an_engine_is_the_one_that_explains_its_requests() -> None:

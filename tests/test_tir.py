@@ -34,6 +34,7 @@ from magpie_hf.hub.publish import publish_to_folder
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.reuse import reuse_of
+from magpie_hf.planning.workload import assumed, shares_of_rounds
 from magpie_hf.recipe import Recipe
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages import tool_answers, tool_trial
@@ -256,6 +257,9 @@ def test_answers_that_give_the_label_are_published(
     planned = replace(outline_of(recipe_of(tools, 3), k=5), tir=3)
     left = {one.stage: one.why for one in reuse_of(planned, tmp_path / "out").stages}
     assert left["tool_answers"] == "tir 2 → 3: only the missing answers are asked for"
+    banded = replace(planned, band=(0.1, 0.9), harden=2)
+    assert shares_of_rounds(banded, "tool_answers") == [1, 0, 0], "accepted problems alone are asked for them"
+    assert assumed(banded).each["tool_answers"] == assumed(planned).each["tool_answers"]
     more = build(recipe_of(tools, 3), tmp_path / "out")
     fresh = [seed for _, seed in tools.requests[asked:]]
     assert len(set(fresh)) == len(fresh)

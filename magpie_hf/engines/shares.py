@@ -63,13 +63,6 @@ def sharing() -> Iterator[Share]:
         _CURRENT.reset(token)
 
 
-def each(name: str, at: float) -> float:
-    """The seconds of an engine that a request has had by then which was there from the beginning."""
-    with _lock:
-        _engines[name].move(at)
-        return _engines[name].each
-
-
 def started(name: str, at: float, requests: int) -> None:
     """Count started requests for the work of this thread. at: `time.monotonic()`."""
     share = _CURRENT.get()

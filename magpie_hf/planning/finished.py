@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.planning.lengths import Length, fitted
-from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
+from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, SELECTED, Outline
 from magpie_hf.planning.reuse import HARDEN, Reuse
 from magpie_hf.planning.workload import (
     Estimates,
@@ -32,7 +32,6 @@ from magpie_hf.selection.reasons import OUTSIDE, inside_of
 from magpie_hf.text.language import tr
 
 LEAST = 4  # problems with finished candidates, or samples, below which a folder shows too little
-_SELECTED = ("tool_answers", "delta", "score")  # stages that answer accepted problems alone
 MOST_SHARDS = 4  # of a domain that are read, spread over it: 1,024 problems are enough for a length
 
 
@@ -242,7 +241,7 @@ def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
             rows, under_way, asked = (one.kept, one.under_way, one.asked) if one else (0, 0, 0)
             accepted, filtered = reuse.selected.get(domain.key, (0, 0))
             # Of samples that are answered before they are selected, some are accepted
-            before = outline.band and not outline.given and stage not in (*SAMPLING, *_SELECTED)
+            before = outline.band and not outline.given and stage not in (*SAMPLING, *SELECTED)
             for at in range(3):
                 needed, there = float(domain.count), float(rows)
                 if before:

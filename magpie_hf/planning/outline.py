@@ -21,6 +21,7 @@ ANSWERS = ("solutions", "candidates")  # stages that answer a problem
 OPINIONS = ("tool_answers", "objections", "second_opinion", "write_programs", "pass_rate", "harden", "delta")
 # What a harder problem goes through as a sample does.
 IN_ROUNDS = ("tag", "embed", *ANSWERS, "objections", "second_opinion", "write_programs", "pass_rate")
+SELECTED = ("tool_answers", "delta", "score")  # stages that answer accepted problems alone, also with a band
 ANSWERING = (*ANSWERS, *OPINIONS, "score")  # stages after the filtering
 PROMPT = 240  # tokens of a problem with the instruction around it, which the context holds beside the answer
 LOOKS = 3  # at a doubtful problem

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from magpie_hf.domains import Domain
 from magpie_hf.limits import PASS_TOKENS
 from magpie_hf.planning.lengths import BETWEEN, Law
-from magpie_hf.planning.outline import LOOKS, PROGRAMS, SAMPLING, Outline
+from magpie_hf.planning.outline import LOOKS, PROGRAMS, SAMPLING, SELECTED, Outline
 from magpie_hf.text.language import tr
 
 # All lengths are log-normal: the median in tokens, and the standard deviation of the logarithm.
@@ -173,7 +173,7 @@ def _banded(outline: Outline, each: dict[str, float], shares: Range) -> tuple[di
     calls, made, more = hardened_of(outline)
     inside = INSIDE + more
     found = {
-        stage: count if stage in (*SAMPLING, "delta", "score") else count * (1 + made) / inside
+        stage: count if stage in (*SAMPLING, *SELECTED) else count * (1 + made) / inside
         for stage, count in each.items()
     }
     found |= {stage: each[stage] * (1 + shares.mid * made) for stage in ("tag", "embed") if stage in each}
@@ -197,7 +197,7 @@ def shares_of_rounds(outline: Outline, stage: str) -> list[float]:
     rounds = rounds_of(outline)
     if stage == "harden":
         parts = [0.0, *(calls for calls, _ in rounds)]
-    elif stage in ("instruct", "delta", "score"):
+    elif stage == "instruct" or stage in SELECTED:
         parts = [1.0, *(0.0 for _ in rounds)]
     else:  # of a sample, or of one that is answered
         answered = YIELD[1] if stage in SAMPLING else 1.0

@@ -76,6 +76,8 @@ class Board:
         elif isinstance(event, UnderWay):
             self._under_way = {(one.stage, one.domain): one for one in event.stages}
             self._over.clear()
+            if not any(one.asked > one.done for one in event.stages):
+                self._rest()
             engines = {stage: name for one in self.domains.values() for stage, name in one.engines.items()}
             self._estimates.under_way(event.stages, engines)
         elif isinstance(event, Speed):
@@ -85,9 +87,13 @@ class Board:
             self.restarts += event.restart
             self._estimates.opened(event)
         elif isinstance(event, EngineClosed):
-            self.speed = self.speed and replace(self.speed, running=0, now=None)
+            self._rest()
         elif isinstance(event, Ended):
             self.ended = event
+
+    def _rest(self) -> None:
+        """Nothing is in flight."""
+        self.speed = self.speed and replace(self.speed, running=0, working=0, now=None)
 
     @property
     def stages(self) -> list[str]:
@@ -191,7 +197,7 @@ class Board:
 
     def _workload(self, stage: str, engine: str, rows: float, read: Answers | None) -> Workload:
         asked = tuple(one for (name, _), one in self._under_way.items() if name == stage)
-        begun = self._made[stage] + sum(self._alive(one) for one in asked)
+        begun = self._made[stage] + sum(self._alive(one.rows, stage, one.domain) for one in asked)
         bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
         planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
         return Workload(stage, engine, rows, begun, planned, asked, max(bounds, default=None), read)
@@ -206,20 +212,20 @@ class Board:
 
     def _progress(self, stage: str, domain: str) -> float:
         """Rows that a stage has made, without those dropped before it, and its share of shards under way."""
-        made = self._counted[stage, domain] + self._found[stage, domain] * self._share(stage, domain)
+        made = self._counted[stage, domain] + self._alive(self._found[stage, domain], stage, domain)
         under_way = self._under_way.get((stage, domain))
         if under_way is None or not under_way.asked:
             return made
-        begun = self._alive(under_way) * under_way.done / (under_way.asked + under_way.ahead)
+        alive = self._alive(under_way.rows, stage, domain)
+        begun = alive * under_way.done / (under_way.asked + under_way.ahead)
         return made + max(0.0, begun - self._over[stage, domain])
 
-    def _alive(self, one: StageRequests) -> float:
-        """Rows of shards under way without those that were dropped before: an estimate."""
-        return one.rows * self._share(one.stage, one.domain)
+    def _alive(self, rows: int, stage: str, domain: str) -> float:
+        """So many rows of a stage without those that were dropped before: an estimate.
 
-    def _share(self, stage: str, domain: str) -> float:
-        """The share of problems among a stage's rows: after the filtering, that of the accepted ones."""
+        After the filtering, the share of the accepted samples. Of all samples it is exact.
+        """
         moved = self.selection.get(domain)
         if not self._is_answering(stage, domain) or moved is None or not moved.filtered:
-            return 1.0
-        return moved.accepted / moved.filtered
+            return rows
+        return rows * moved.accepted / moved.filtered

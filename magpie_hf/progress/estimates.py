@@ -106,13 +106,12 @@ class Estimates:
         """Take in what an engine did since it told last."""
         self.last[event.engine] = event
         at, made, read = self._before.get(event.engine, (now - 1.0, 0.0, 0.0))
-        tokens = max(made, event.tokens + event.unfinished_tokens)
-        prompts = max(read, event.prompt_tokens)
+        tokens, prompts = event.tokens + event.unfinished_tokens, event.prompt_tokens
         self._before[event.engine] = now, tokens, prompts
         ticks = self._ticks.setdefault(event.engine, deque())
         seconds = min(2.0, now - at)  # an idle time was not spent at work
         full = event.working < event.running
-        done = tokens - made, prompts - read
+        done = max(0.0, tokens - made), max(0.0, prompts - read)  # an engine that died has lost some
         if event.counted == "finished":
             done = (event.now or 0.0) * seconds, 0.0
         ticks.append(_Tick(seconds, *done, event.working, full))
@@ -162,14 +161,18 @@ class Estimates:
         return engine in self.last and self.last[engine].counted == "engine"
 
     def cached(self, engine: str) -> float:
-        """The share of what an engine's prefix cache could hold, by the plan, that it held; at most 1."""
-        cacheable = self._cacheable.get(engine)
-        return min(1.0, self.last[engine].cached_tokens / cacheable) if cacheable else 0.0
+        """The share of what an engine's prefix cache could hold, by the plan, that it held; at most 1.
+
+        0 of an engine that has told nothing, as one whose requests all ended within a second.
+        """
+        cacheable, last = self._cacheable.get(engine), self.last.get(engine)
+        return min(1.0, last.cached_tokens / cacheable) if cacheable and last is not None else 0.0
 
     def prompt_work(self, engine: str) -> float:
         """What a prompt token costs an engine, in sampled tokens.
 
-        Where the engine counts both, it is the price at which its speed is the same, reading or writing.
+        Where the engine counts both, it is the price at which its speed is the same, reading or writing. One
+        that only reads shows no price.
         """
         if not self.counts(engine):
             return PROMPT_WORK
@@ -177,6 +180,8 @@ class Estimates:
         if len(windows) < 2:
             return PROMPT_WORK
         made, read = (sum(one[at] for one in windows) / len(windows) for at in range(2))
+        if not made:
+            return PROMPT_WORK
         together = sum((one[0] - made) * (one[1] - read) for one in windows)
         spread = sum((one[1] - read) ** 2 for one in windows)
         alone = sum((one[0] - made) ** 2 for one in windows) - together**2 / max(spread, 1.0)

@@ -134,9 +134,9 @@ class StageRequests:
     rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
     prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
     natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace, knee:
-    with n in flight, a token of those that finished last took pace * (knee + n) seconds, with its prompt;
-    None before there are any; ahead: requests that may follow in these shards, as the next round of an answer
-    with tools.
+    with n in flight, a token of those that finished last took pace * (knee + n) seconds, with its prompt, and
+    a rating as long as one token; None before there are any; ahead: requests that may follow in these shards,
+    as the next round of an answer with tools.
     """
 
     domain: str

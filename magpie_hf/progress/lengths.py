@@ -49,7 +49,8 @@ class Lengths:
         if not self._known:
             return so_far
         beyond = _longer(_logarithm(so_far), self._middle) / (count + 1)
-        whole = math.exp(self._middle - SPREAD * NormalDist().inv_cdf(max(beyond, 1e-12)))
+        beyond = min(max(beyond, 1e-12), 1 - 1e-12)  # the count may be a tiny part of a request
+        whole = math.exp(self._middle - SPREAD * NormalDist().inv_cdf(beyond))
         return max(so_far, min(whole, math.inf if self.bound is None else float(self.bound)))
 
     @property

@@ -79,12 +79,13 @@ class Recorder:
     def closed(self, engine: str) -> None:
         if engine in self._meters:
             self._cut(engine)
+            self._rates[engine].closed()
             self._file.closed(engine)
             self._notify(EngineClosed(engine))
 
     def tick_until_the_end(self) -> None:
-        """Write intervals that are over, and tell the speed of working engines."""
-        ticks = 0
+        """Write intervals that are over, and tell the speed of working engines, and when all fall idle."""
+        ticks, told = 0, False
         while not self._ending.wait(TICK_SECONDS):
             if ticks % BEST_TICKS == 0:
                 events = read(self._folder)
@@ -92,8 +93,9 @@ class Recorder:
             ticks += 1
             now = time.monotonic()
             working = [engine for engine, one in self._meters.items() if one.running]
-            if working:
+            if working or told:
                 self._notify(UnderWay(self._requests.stages()))
+            told = bool(working)
             for engine, one in self._meters.items():
                 if one.age(now) >= INTERVAL_SECONDS or one.idle(now) >= TICK_SECONDS:
                     self._cut(engine)
@@ -120,10 +122,17 @@ class _Rate:
         self._seen: deque[tuple[float, float]] = deque()  # working seconds, and tokens by then
         self._busy, self._last, self._best = 0.0, 0.0, 0.0
         self._whole = 0.0  # tokens by the last tick, of unfinished requests, too
+        self._made = 0.0  # the same without those that an engine lost when it died
         self._ahead = 0  # tokens that the engine had counted more than its finished requests have
         known = meter.counted(engine)
-        self._prompts = (known and known.prompt_tokens) or 0  # that the engine had read before
+        # Prompt tokens that the engine had read, and found in its cache, before this build; and in it
+        self._before = ((known and known.prompt_tokens) or 0, known.cached if known else 0)
+        self._read, self._cached = 0, 0
         self.begin_again()
+
+    def closed(self) -> None:
+        """The engine's counters are gone, and begin at 0 if it is opened again."""
+        self._before = -self._read, -self._cached
 
     def begin_again(self) -> None:
         """Nothing is in flight: an earlier build used this engine, it died, or it is idle."""
@@ -138,8 +147,12 @@ class _Rate:
         own = None if counted is None else counted.tokens
         running = self._meter.running
         working = running if counted is None else min(counted.running, running)
-        if counted is not None and counted.prompt_tokens:
-            prompts = max(0, counted.prompt_tokens - self._prompts)
+        if counted is not None and counted.prompt_tokens is not None:
+            self._read, self._cached = (
+                max(0, count - before)
+                for count, before in zip((counted.prompt_tokens, counted.cached), self._before, strict=True)
+            )
+            prompts = self._read or prompts  # a server may count none
         if own is not None:
             unfinished = float(max(0, own - finished - self._ahead))
         else:
@@ -148,8 +161,10 @@ class _Rate:
             )
         self._busy += min(now - self._last, 2 * TICK_SECONDS)  # a longer time was not spent at work
         self._last = now
-        whole = finished + unfinished
-        self._whole = whole if own is None else max(self._whole, whole)  # an estimate may have been too high
+        made = finished + unfinished
+        # An estimate may have been too high
+        self._whole = made if own is None else self._whole + max(0.0, made - self._made)
+        self._made = made
         self._seen.append((self._busy, self._whole))
         while self._seen[0][0] < self._busy - SUSTAINED_SECONDS:
             self._seen.popleft()
@@ -169,7 +184,7 @@ class _Rate:
             prompts,
             round(unfinished),
             working,
-            counted.cached if counted else 0,
+            self._cached,
         )
 
     def _over(self, back: float) -> float | None:

@@ -130,7 +130,7 @@ def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float 
     usual, knee = estimates.paces[engine]
     seconds = 0.0
     for one in left:
-        tokens = one.begun * one.more + one.others * one.length
+        tokens = one.begun * one.more + one.others * max(1.0, one.length)  # a rating counts as one
         if one.pace is None:
             tokens += one.prompts * PROMPT_WORK
         steps = max(one.longest, one.longest_of(one.others))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from magpie_hf.engines.journal import Journal
 
 SHARE_AT_WORK = 0.9  # of the requests in flight, from which on hardly any waits
+NOTHING: Parts = (0.0,) * len(KNEES)
 
 
 @dataclass
@@ -42,8 +43,17 @@ class _Stage:
     prompt_tokens: int = 0
     log_tokens: float = 0.0
     truncated: int = 0
-    # Tokens of the requests that finished last, and what these had of the engine
-    lately: tuple[float, Parts] = 0.0, (0.0,) * len(KNEES)
+    flying: int = 0
+    before: Parts = NOTHING  # what those in flight had had of the engine when they began, added up
+    # Tokens of the requests that finished last, and what these had of the engine. A rating, which has none,
+    # counts as one
+    lately: tuple[float, Parts] = 0.0, NOTHING
+
+    def fly(self, requests: int, had: Parts) -> None:
+        """Count started requests, or ended ones as fewer."""
+        self.flying += requests
+        sums = zip(self.before, had, strict=True)
+        self.before = tuple(one + requests * part for one, part in sums) if self.flying else NOTHING
 
     def add(self, requests: int, outcome: Outcome, parts: Parts) -> None:
         """Count finished requests, each of which had so much of the engine."""
@@ -54,7 +64,7 @@ class _Stage:
         self.truncated += outcome.truncated
         kept, (made, before) = KEPT**requests, self.lately
         had = tuple(kept * one + requests * part for one, part in zip(before, parts, strict=True))
-        self.lately = kept * made + outcome.tokens, had
+        self.lately = kept * made + max(outcome.tokens, requests), had
 
     def pace(self, knee: int) -> float | None:
         """The pace of the requests that finished last, for the knee at this place of `KNEES`."""
@@ -87,7 +97,9 @@ class Requests:
             shard = stage.shards.setdefault(id(journal), _Shard(journal, stop - first))
             shard.asked += start.requests
             engine = self._engines[start.engine]
-            self._flying[start.engine, start.at] = stage, shard, engine.move(start.at)
+            had = engine.move(start.at)
+            self._flying[start.engine, start.at] = stage, shard, had
+            stage.fly(start.requests, had)
             engine.flying += start.requests
 
     def end(self, start: Start, at: float, outcome: Outcome | None) -> None:
@@ -99,6 +111,7 @@ class Requests:
             engine = self._engines[start.engine]
             parts = _since(had, engine.move(at))
             engine.flying -= start.requests
+            stage.fly(-start.requests, had)
             if outcome is not None:
                 stage.add(start.requests, outcome, parts)
                 engine.learn(outcome.tokens / start.requests, parts)
@@ -132,16 +145,18 @@ class Requests:
     def rate(self, engine: str) -> float | None:
         """Tokens a second that an engine which counts none makes for the requests in flight.
 
-        By the paces of their stages; None before any is known.
+        By the paces of their stages; None before any is known, and for ratings.
         """
         with self._lock:
             knee = self._engines[engine].knee
-            stages = [stage for (name, _), (stage, *_) in self._flying.items() if name == engine]
-        # A stage without finished requests goes like the others
-        paces = [pace for stage in stages if (pace := stage.pace(knee))]
-        if not paces:
+            stages = self._flying_of(engine)
+            # A stage without finished requests goes like the others
+            known = [(one.flying, pace) for one in stages if one.tokens and (pace := one.pace(knee))]
+            flying = sum(one.flying for one in stages)
+        if not known:
             return None
-        return len(stages) / (KNEES[knee] + len(stages)) * sum(1 / pace for pace in paces) / len(paces)
+        speed = sum(count / pace for count, pace in known) / sum(count for count, _ in known)
+        return flying / (KNEES[knee] + flying) * speed
 
     def unfinished_tokens(self, engine: str, now: float, working: int | None) -> float:
         """An estimate of the tokens that the requests in flight have, for an engine that counts none.
@@ -150,16 +165,19 @@ class Requests:
         where it does not say: of a long queue nobody knows which are at work, so each counts half.
         """
         with self._lock:
-            each, knee = self._engines[engine].move(now), self._engines[engine].knee
-            flying = [
-                (stage, _since(had, each)[knee])
-                for (name, _), (stage, _, had) in self._flying.items()
-                if name == engine and stage.answered
-            ]
-        if working is not None and working < SHARE_AT_WORK * len(flying):
-            whole = sum(stage.tokens / stage.answered for stage, _ in flying)
-            return whole * working / len(flying) / 2
-        return sum(part / pace for stage, part in flying if (pace := stage.pace(knee)))
+            knee = self._engines[engine].knee
+            each = self._engines[engine].move(now)[knee]
+            stages = [one for one in self._flying_of(engine) if one.tokens]
+            flying = sum(one.flying for one in stages)
+            if working is not None and working < SHARE_AT_WORK * flying:
+                whole = sum(one.flying * one.tokens / one.answered for one in stages)
+                return whole * working / flying / 2
+            had = [(one.flying * each - one.before[knee], one.pace(knee)) for one in stages]
+        return sum(max(0.0, part) / pace for part, pace in had if pace)
+
+    def _flying_of(self, engine: str) -> list[_Stage]:
+        """The stages with requests in flight."""
+        return [one for one in self._stages.values() if one.engine == engine and one.flying]
 
 
 def _since(before: Parts, now: Parts) -> Parts:
