@@ -129,13 +129,14 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
         engine.complete([[4]] * 2, Sampling(max_tokens=100), list(range(2)))
         time.sleep(1.2)
         meter.closed("steady")
-    assert isinstance(told[-3], UnderWay), "nothing is in flight any more"
-    opened, *speeds, closed, ended = [one for one in told if not isinstance(one, UnderWay)]
+    opened, *speeds, idle, closed, ended = [one for one in told if not isinstance(one, UnderWay)]
     assert isinstance(opened, EngineOpened)
     assert (closed, isinstance(ended, Ended)) == (EngineClosed("steady"), True)
     first, last = speeds[0], speeds[-1]
     assert isinstance(first, Speed)
     assert isinstance(last, Speed)
+    assert isinstance(idle, Speed)
+    assert (idle.running, idle.tokens, idle.now) == (0, 1000, None)
     assert (first.running, first.now, last.running, last.tokens, last.best) == (8, None, 2, 800, None)
     assert last.average
     assert 80 < last.average < 320, "800 tokens in four or five seconds, and a machine may be slow"

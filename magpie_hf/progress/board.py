@@ -41,7 +41,7 @@ class Board:
         self.began = time.monotonic()
         self.domains: dict[str, DomainPlanned] = {}
         self.selection: dict[str, SelectionMoved] = {}
-        self.speed: Speed | None = None  # of the engine that told last
+        self.speed: Speed | None = None  # of the engine that told last, and not that it is idle beside others
         self.restarts = 0
         self.ended: Ended | None = None
         self._planned_samples: dict[str, float] = {}
@@ -76,24 +76,20 @@ class Board:
         elif isinstance(event, UnderWay):
             self._under_way = {(one.stage, one.domain): one for one in event.stages}
             self._over.clear()
-            if not any(one.asked > one.done for one in event.stages):
-                self._rest()
             engines = {stage: name for one in self.domains.values() for stage, name in one.engines.items()}
             self._estimates.under_way(event.stages, engines)
         elif isinstance(event, Speed):
-            self.speed = event
+            if event.running or self.speed is None or self.speed.engine == event.engine:
+                self.speed = event
             self._estimates.speed(event, time.monotonic())
         elif isinstance(event, EngineOpened):
             self.restarts += event.restart
             self._estimates.opened(event)
         elif isinstance(event, EngineClosed):
-            self._rest()
+            if self.speed is not None and self.speed.engine == event.engine:
+                self.speed = replace(self.speed, running=0, now=None)
         elif isinstance(event, Ended):
             self.ended = event
-
-    def _rest(self) -> None:
-        """Nothing is in flight."""
-        self.speed = self.speed and replace(self.speed, running=0, working=0, now=None)
 
     @property
     def stages(self) -> list[str]:

@@ -105,6 +105,8 @@ class Estimates:
     def speed(self, event: Speed, now: float) -> None:
         """Take in what an engine did since it told last."""
         self.last[event.engine] = event
+        if not event.running:
+            return
         at, made, read = self._before.get(event.engine, (now - 1.0, 0.0, 0.0))
         tokens, prompts = event.tokens + event.unfinished_tokens, event.prompt_tokens
         self._before[event.engine] = now, tokens, prompts

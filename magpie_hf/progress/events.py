@@ -103,7 +103,8 @@ class EngineClosed:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a working engine is, in completion tokens a second; None where not known yet.
+    """How fast a working engine is, in completion tokens a second; None where not known yet. It comes every
+    second, and once more, with nothing running, when the engine falls idle.
 
     running: requests in flight; tokens: of finished requests of this build so far; now: over the last ten
     seconds by the engine's own counters, or else by the requests that finished last; average: over this

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -84,8 +85,8 @@ class Recorder:
             self._notify(EngineClosed(engine))
 
     def tick_until_the_end(self) -> None:
-        """Write intervals that are over, and tell the speed of working engines, and when all fall idle."""
-        ticks, told = 0, False
+        """Write intervals that are over, and tell the speed of working engines, and when one falls idle."""
+        ticks, told = 0, dict[str, Speed]()
         while not self._ending.wait(TICK_SECONDS):
             if ticks % BEST_TICKS == 0:
                 events = read(self._folder)
@@ -95,13 +96,15 @@ class Recorder:
             working = [engine for engine, one in self._meters.items() if one.running]
             if working or told:
                 self._notify(UnderWay(self._requests.stages()))
-            told = bool(working)
             for engine, one in self._meters.items():
                 if one.age(now) >= INTERVAL_SECONDS or one.idle(now) >= TICK_SECONDS:
                     self._cut(engine)
                 if engine in working:
-                    self._notify(self._rates[engine].speed(now, self._best[engine]))
+                    told[engine] = self._rates[engine].speed(now, self._best[engine])
+                    self._notify(told[engine])
                 else:
+                    if (last := told.pop(engine, None)) is not None:
+                        self._notify(_idle(last, one.tokens))
                     self._rates[engine].begin_again()
 
     def _cut(self, engine: str) -> None:
@@ -192,6 +195,11 @@ class _Rate:
         ends, tokens = self._seen[-1]
         began, before = next(one for one in self._seen if one[0] >= ends - back)
         return (tokens - before) / (ends - began) if tokens > before else None
+
+
+def _idle(last: Speed, tokens: int) -> Speed:
+    """The speed of an engine that has finished all that it had, which came to so many tokens."""
+    return replace(last, running=0, working=0, tokens=tokens, unfinished_tokens=0, now=None)
 
 
 def _tokens(engine: str) -> int | None:
