@@ -80,6 +80,14 @@ def test_time_is_shared_by_those_in_flight() -> None:
     assert clocked(Request(1000, 0, 100), speed=with_context) == pytest.approx(100 * (0.011 + 1e-5 * 1050))
 
 
+def test_an_engine_that_only_reads_decodes_in_no_time() -> None:
+    """A reward model; the second request comes while the first prompt is read."""
+    clock = Clock(Speed(load=1.0, step=0.0, sequence=0.0, context=0.0, prompt=0.001))
+    clock.ask([Request(1000, 1000, 1)], lambda: None)
+    clock.after(0.5, lambda: clock.ask([Request(500, 500, 1)], lambda: None))
+    assert clock.run() == pytest.approx(1.5)
+
+
 def test_tokens_are_computed_while_the_weights_are_read() -> None:
     reading = replace(SPEED, weights=0.1)
     assert clocked(Request(0, 0, 100), speed=reading) == pytest.approx(100 * (0.01 + 0.1))

@@ -205,12 +205,12 @@ class Clock:
         steps = self._running[0][0] - self._steps
         one = speed.step + max(speed.weights, speed.sequence * count)
         one += speed.context * (self._context + count * steps / 2)
-        seconds = steps * one
-        if self.now + seconds > until:
-            part = steps * max(0.0, until - self.now) / seconds
+        seconds, most = steps * one, max(0.0, until - self.now)
+        if seconds > most:  # an engine that only reads decodes in no time
+            part = steps * most / seconds
             self._steps += part
             self._context += part * count
-            self.now += max(0.0, until - self.now)
+            self.now += most
             return True
         self.now += seconds
         self._steps += steps
