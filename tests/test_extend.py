@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from fake_server import FakeServer
-from magpie_hf.engines import journal
+from magpie_hf.engines import journal, meter
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, record
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
@@ -29,6 +29,7 @@ from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import Model, resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.tokenizer import continuation, tokenizer_of
+from magpie_hf.progress.requests import Requests
 from magpie_hf.run.local import apply
 from magpie_hf.stages.respond import Respond
 from magpie_hf.store.shards import ShardFolder
@@ -291,6 +292,25 @@ def test_it_is_the_build_at_the_last_bound_however_the_rows_are_cut(law: Law) ->
     assert {tuple(one["segments"] or ()) for one in answers(whole)} > {(), (64, 64, 128)}
 
 
+class Told:
+    """A watcher that counts requests by their stage."""
+
+    def __init__(self) -> None:
+        self.requests = Requests()
+
+    def started(self, start: meter.Start) -> None:
+        self.requests.start(start)
+
+    def ended(self, start: meter.Start, at: float, outcome: meter.Outcome | None) -> None:
+        self.requests.end(start, at, outcome)
+
+    def opened(self, engine: str, seconds: float, restart: bool) -> None:
+        """Of no meaning here."""
+
+    def closed(self, engine: str) -> None:
+        """Of no meaning here."""
+
+
 @pytest.mark.parametrize("broken", [5, 30, 50, 70, 90])
 def test_stopped_in_the_middle_it_ends_the_same_and_asks_nothing_twice(
     law: Law, tmp_path: Path, broken: int
@@ -301,9 +321,11 @@ def test_stopped_in_the_middle_it_ends_the_same_and_asks_nothing_twice(
     law.broken = broken
     with pytest.raises(EngineError):
         apply(respond(law, 32, 2), problems(20), folder, 0, 20)
-    law.broken = 0
-    assert apply(respond(law, 32, 2), problems(20), folder, 0, 20) == whole
+    law.broken, before, told = 0, len(law.new), Told()
+    with meter.watched_by(told):
+        assert apply(respond(law, 32, 2), problems(20), folder, 0, 20) == whole
     assert sorted(law.new) == sorted(fresh.new)
+    assert [one.kept for one in told.requests.stages()] == [before], "what a row asks for in all is known"
 
 
 def test_an_answer_that_runs_in_circles_is_told_and_not_extended(law: Law) -> None:

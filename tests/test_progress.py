@@ -312,6 +312,39 @@ def test_rows_whose_requests_may_go_on_are_not_done() -> None:
     assert board.done(stage, "algebra") == 60
 
 
+def test_a_build_that_goes_on_knows_what_a_row_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 problems under way, with four answers each, 360 were answered before; 900 have not begun."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    board, requests, engine = Board(), Requests(), "it"
+    known = replace(PLANNED.domains[0], target=1000)
+    for event in (
+        replace(PLANNED, domains=(known,)),
+        ShardFinished("algebra", "instruct", 1200, 9.0, 0, {}),
+        SelectionMoved("algebra", 1200, 1000, 1000, {}),
+    ):
+        board.take(event)
+    folder = tmp_path / "algebra" / "candidates-0"
+    folder.mkdir(parents=True)
+    journal = Journal(folder / "0000000-0000120.journal", iter(()))
+    journal.kept = 360
+    with keeping(journal):
+        starts = [Start(engine, 1000.0 + at / 1e6) for at in range(40)]
+        for start in starts:
+            requests.start(start)
+        for second in range(1, 6):
+            clock[0] += 1.0
+            for start in starts[4 * second - 4 : 4 * second]:
+                requests.end(start, clock[0], Outcome(10, 100))
+            board.take(UnderWay(requests.stages()))
+            left, made = 40 - 4 * second, 400 * second
+            board.take(Speed(engine, left, made, 400.0, 400.0, None, "engine", 10 * second, 0, left))
+    assert board.done("candidates", "algebra") == 95
+    assert board.left(clock[0]) == pytest.approx((20 + 3600) / 4, rel=0.2)
+
+
 def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
     """An engine that makes 300 tokens a second, or reads 1,500, while others wait."""
     for price, counted, expected in ((0.3, "engine", 0.3), (0.0, "engine", 0.0), (0.3, "finished", 0.2)):

@@ -44,7 +44,10 @@ class Journal:
             if key not in self.known or _further(value, self.known[key]):
                 self.known[key] = value
         self.file = file
-        self.ahead = 0  # requests that may follow those that were asked, for the views of progress alone
+        # For the views of progress alone: requests that may follow those that were asked, and those that were
+        # answered before this shard, unfinished then, was begun again
+        self.ahead = 0
+        self.kept = 0
         self._stream: IO[bytes] | None = None
         self._closed = False
         self._failure: tuple[Any, ...] | None = None  # from the first OSError
@@ -181,6 +184,11 @@ def _keys(shared_by_all: list[Any], prompts: Sequence[Sequence[int]], seeds: Seq
         digest.update(array("q", prompt).tobytes())
         keys.append(digest.hexdigest())
     return keys
+
+
+def count(file: Path) -> int:
+    """How many records a journal file has; 0 where there is none."""
+    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def read(file: Path) -> tuple[dict[str, Any], int]:

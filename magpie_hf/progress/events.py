@@ -132,12 +132,13 @@ class Speed:
 class StageRequests:
     """Requests of one stage of a domain.
 
-    rows, asked, done: of the shards under way, with rows that were dropped before; answered, tokens,
-    prompt_tokens: requests that this build has finished in all, and their tokens; log_tokens: the sum of the
-    natural logarithms of each one's tokens; truncated: those that did not stop by themselves; pace, knee:
-    with n in flight, a token of those that finished last took pace * (knee + n) seconds, with its prompt, and
-    a rating as long as one token; None before there are any; ahead: requests that may follow in these shards,
-    as the next round of an answer with tools.
+    rows, asked, done: of the shards under way, with rows that were dropped before, and requests that were
+    answered before the build was stopped; answered, tokens, prompt_tokens: requests that this build has
+    finished in all, and their tokens; log_tokens: the sum of the natural logarithms of each one's tokens;
+    truncated: those that did not stop by themselves; pace, knee: with n in flight, a token of those that
+    finished last took pace * (knee + n) seconds, with its prompt, and a rating as long as one token; None
+    before there are any; ahead: requests that may follow in these shards, as the next round of an answer with
+    tools; kept: requests of the shards that this build went on with, that were answered before.
     """
 
     domain: str
@@ -153,6 +154,7 @@ class StageRequests:
     pace: float | None = None
     knee: float = 0.0
     ahead: int = 0
+    kept: int = 0
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,12 @@ class Workload:
         return sum(one.asked - one.done for one in self.asked)
 
     @property
+    def each(self) -> float:
+        """Requests of a row, of those begun; 0 where this build has asked for nothing yet."""
+        asked = self.answered + self.flying
+        return (asked + sum(one.kept for one in self.asked)) / self.begun if self.begun and asked else 0.0
+
+    @property
     def pace(self) -> float | None:
         """The pace of the requests that finished last."""
         known = [one.pace for one in self.asked if one.pace]
@@ -151,8 +157,8 @@ def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
 def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _Left | None:
     """The requests that a stage has left; None where nobody knows. beside: all loads of its engine."""
     planned, answered = estimates.planned.get(load.stage), load.answered
-    if load.begun and answered + load.flying:
-        requests = load.rows * (answered + load.flying) / load.begun
+    if load.each:
+        requests = load.rows * load.each
     elif load.read is not None:
         requests = load.rows * load.read.complete
     elif planned is not None and load.planned:
@@ -188,13 +194,13 @@ def _length(load: Workload, mean: float, at_work: float, lengths: Lengths) -> fl
 
 def answers_of(estimates: Estimates, load: Workload) -> Answers | None:
     """The answers of a stage by those that stopped and those at work; None before any was asked for."""
-    if not load.begun or not (load.answered or load.flying) or (mean := _mean(estimates, load)) is None:
+    if not load.each or (mean := _mean(estimates, load)) is None:
         return None
     at_work, lengths = _lengths(estimates, load, [load])
     stopped = load.answered - sum(one.truncated for one in load.asked)
     planned = estimates.planned.get(load.stage)
     return Answers(
-        (stopped + load.flying * lengths.stopping) / load.begun,
+        load.each * (stopped + load.flying * lengths.stopping) / (load.answered + load.flying),
         _length(load, mean, at_work, lengths),
         None if planned is None else planned.tokens,
     )

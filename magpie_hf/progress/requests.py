@@ -28,8 +28,8 @@ class _Shard:
 
     journal: Journal
     rows: int
-    asked: int = 0
-    done: int = 0
+    asked: int
+    done: int
 
 
 @dataclass
@@ -38,6 +38,7 @@ class _Stage:
 
     engine: str
     shards: dict[int, _Shard] = field(default_factory=dict)  # by their journal's id
+    kept: int = 0  # requests that journals of its shards had answered before
     answered: int = 0
     tokens: int = 0
     prompt_tokens: int = 0
@@ -94,7 +95,10 @@ class Requests:
         first, stop = map(int, journal.file.stem.split("-")[:2])
         with self._lock:
             stage = self._stages.setdefault(name, _Stage(start.engine))
-            shard = stage.shards.setdefault(id(journal), _Shard(journal, stop - first))
+            if (shard := stage.shards.get(id(journal))) is None:
+                shard = _Shard(journal, stop - first, journal.kept, journal.kept)
+                stage.shards[id(journal)] = shard
+                stage.kept += journal.kept
             shard.asked += start.requests
             engine = self._engines[start.engine]
             had = engine.move(start.at)
@@ -138,6 +142,7 @@ class Requests:
                         stage.pace(knee),
                         KNEES[knee],
                         sum(one.journal.ahead for one in under_way),
+                        stage.kept,
                     )
                 )
             return tuple(told)
