@@ -345,6 +345,25 @@ def test_a_build_that_goes_on_knows_what_a_row_asks_for(
     assert board.left(clock[0]) == pytest.approx((20 + 3600) / 4, rel=0.2)
 
 
+def test_the_time_left_is_known_where_only_shards_are_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers on Ray, at 400 tokens a second: 400 answers of 100 tokens."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    board = Board()
+    for event in (
+        plan_of(100.0),
+        PLANNED,
+        ShardFinished("algebra", "instruct", 120, 9.0, 0, {}),
+        SelectionMoved("algebra", 120, 100, 100, {}),
+    ):
+        board.take(event)
+    for _ in range(9):
+        clock[0] += 1.0
+        board.take(UnderWay(()))
+        board.take(Speed("it", 100, 0, 400.0, None, None, working=100))
+    assert board.left(clock[0]) == pytest.approx(100, rel=0.2)
+
+
 def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
     """An engine that makes 300 tokens a second, or reads 1,500, while others wait."""
     for price, counted, expected in ((0.3, "engine", 0.3), (0.0, "engine", 0.0), (0.3, "finished", 0.2)):

@@ -138,6 +138,7 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
     assert isinstance(idle, Speed)
     assert (idle.running, idle.tokens, idle.now) == (0, 1000, None)
     assert (first.running, first.now, last.running, last.tokens, last.best) == (8, None, 2, 800, None)
+    assert last.now
     assert last.average
     assert 80 < last.average < 320, "800 tokens in four or five seconds, and a machine may be slow"
     done = of(tmp_path, "interval")
@@ -318,8 +319,7 @@ def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_pat
 
 
 def test_requests_that_start_together_count_each(tmp_path: Path) -> None:
-    """Shards on workers of a cluster, 64 rows each."""
-    requests, engine, knee = Requests(), "workers", KNEES[0]
+    requests, engine, knee = Requests(), "together", KNEES[0]
     folder = tmp_path / "algebra" / "candidates-0"
     folder.mkdir(parents=True)
     with keeping(Journal(folder / "0000000-0000128.journal", iter(()))):

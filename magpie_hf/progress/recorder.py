@@ -23,7 +23,7 @@ from magpie_hf.progress.speed import SUSTAINED_SECONDS, SpeedFile, best, read
 
 INTERVAL_SECONDS = 10.0  # of a line in the file
 TICK_SECONDS = 1.0
-NOW_SECONDS = 10.0  # that "now" looks back by an engine's own counters
+NOW_SECONDS = 10.0  # that "now" looks back by an engine's own counters, or by shards that workers finished
 BEST_TICKS = 60  # between two looks at the file for the best speed
 
 
@@ -171,7 +171,8 @@ class _Rate:
         self._seen.append((self._busy, self._whole))
         while self._seen[0][0] < self._busy - SUSTAINED_SECONDS:
             self._seen.popleft()
-        lately = self._requests.rate(self._engine) if own is None else self._over(NOW_SECONDS)
+        lately = self._requests.rate(self._engine) if own is None else None
+        lately = self._over(NOW_SECONDS) if lately is None else lately
         sustained = self._over(SUSTAINED_SECONDS)
         if own is not None and sustained is not None and self._busy > SUSTAINED_SECONDS:
             self._best = max(self._best, sustained)

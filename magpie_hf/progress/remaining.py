@@ -106,8 +106,9 @@ def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | Non
         mine = [load for load in loads if load.engine == engine]
         left = [one for load in mine if (one := _left(estimates, load, mine)) is not None]
         told = estimates.last.get(engine)
-        uncounted = told is not None and told.counted == "finished"
-        needed = (_by_pace if uncounted else _by_rate)(estimates, engine, left)
+        # On Ray nobody hears of single requests, which would tell a pace
+        paced = told is not None and told.counted == "finished" and engine in estimates.paces
+        needed = (_by_pace if paced else _by_rate)(estimates, engine, left)
         if needed is None or len(left) < len(mine):
             return None
         seconds += estimates.opening(engine) + needed
@@ -129,10 +130,8 @@ def _by_rate(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float 
     return together + KNEES[0] / (KNEES[0] + running) * max(0.0, alone - together)
 
 
-def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float | None:
+def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
     """The same for an engine that counts nothing: by the pace of each stage, or of those before it."""
-    if engine not in estimates.paces:
-        return None
     usual, knee = estimates.paces[engine]
     seconds = 0.0
     for one in left:
