@@ -138,7 +138,8 @@ class StageRequests:
     truncated: those that did not stop by themselves; pace, knee: with n in flight, a token of those that
     finished last took pace * (knee + n) seconds, with its prompt, and a rating as long as one token; None
     before there are any; ahead: requests that may follow in these shards, as the next round of an answer with
-    tools; kept: requests of the shards that this build went on with, that were answered before.
+    tools; kept: requests of the shards that this build went on with, that were answered before;
+    unfinished_tokens: those that requests in flight have so far, by their pace.
     """
 
     domain: str
@@ -155,6 +156,7 @@ class StageRequests:
     knee: float = 0.0
     ahead: int = 0
     kept: int = 0
+    unfinished_tokens: float = 0.0
 
 
 @dataclass(frozen=True)

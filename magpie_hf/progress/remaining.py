@@ -148,6 +148,8 @@ def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
     last = estimates.last.get(load.engine)
     if not load.flying or last is None or not last.running:
         return 0.0, 0.0
+    if not estimates.counts(load.engine) and last.working == last.running:
+        return float(load.flying), sum(one.unfinished_tokens for one in load.asked)
     weights = {one.stage: one.flying * (_mean(estimates, one) or 1.0) for one in beside}
     tokens = last.unfinished_tokens * weights[load.stage] / (sum(weights.values()) or 1.0)
     return load.flying * last.working / last.running, tokens

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -72,6 +73,12 @@ class _Stage:
         made, had = self.lately
         return had[knee] / made if made else None
 
+    def unfinished(self, knee: int, now: Parts) -> float:
+        """Tokens of those in flight by that pace; 0 before it is known."""
+        if not (pace := self.pace(knee)):
+            return 0.0
+        return max(0.0, self.flying * now[knee] - self.before[knee]) / pace
+
 
 class Requests:
     """The requests of a build's engines, in this process."""
@@ -123,10 +130,11 @@ class Requests:
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
         with self._lock:
-            told = []
+            told, now = [], time.monotonic()
             for (domain, label), stage in self._stages.items():
                 stage.shards = {key: one for key, one in stage.shards.items() if not one.journal.closed}
-                under_way, knee = stage.shards.values(), self._engines[stage.engine].knee
+                under_way, engine = stage.shards.values(), self._engines[stage.engine]
+                knee = engine.knee
                 told.append(
                     StageRequests(
                         domain,
@@ -143,6 +151,7 @@ class Requests:
                         KNEES[knee],
                         sum(one.journal.ahead for one in under_way),
                         stage.kept,
+                        round(stage.unfinished(knee, engine.move(now)), 1),
                     )
                 )
             return tuple(told)
@@ -171,14 +180,13 @@ class Requests:
         """
         with self._lock:
             knee = self._engines[engine].knee
-            each = self._engines[engine].move(now)[knee]
+            each = self._engines[engine].move(now)
             stages = [one for one in self._flying_of(engine) if one.tokens]
             flying = sum(one.flying for one in stages)
             if working is not None and working < SHARE_AT_WORK * flying:
                 whole = sum(one.flying * one.tokens / one.answered for one in stages)
                 return whole * working / flying / 2
-            had = [(one.flying * each - one.before[knee], one.pace(knee)) for one in stages]
-        return sum(max(0.0, part) / pace for part, pace in had if pace)
+            return sum(one.unfinished(knee, each) for one in stages)
 
     def _flying_of(self, engine: str) -> list[_Stage]:
         """The stages with requests in flight."""
