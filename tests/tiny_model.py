@@ -2,8 +2,8 @@
 
 It has two layers, and the tokenizer and chat template of MODEL, beside which it lies. Half a minute of
 training has taught its random weights a grammar of a hundred words, so that a build gets rows from it: most
-of what it samples is a problem that ends, and most of its answers end in a box. Not here:
-what it is asked.
+of what it samples is a problem that ends, and most of its answers end in a box. One of Japanese words greets
+at times instead. Not here: what it is asked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +24,92 @@ STEPS, BATCH, CONTEXT = 500, 8, 8192
 SIZES = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 32}
 SIZES |= {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
 
-TASKS = (
-    "Find the largest integer $n$ such that every {a} {s} of rank {i} has a {b} {t} of order $n^{j} + {k}n$.",
-    "How many {a} {s} structures of order {i} admit a {b} {t} of rank {k}?",
-    "Let $G$ be a {a} {s} of order {i}. Determine the number of {b} {t} structures of rank {k} in $G$.",
-    "Compute the sum of all positive integers $n$ for which some {a} {s} of degree {i} is a {b} {t}.",
-    "Determine the smallest real number $c$ such that $x^{j} + {k}x = c$ for a {a} {s} of rank {i}.",
-)
 NOUNS = "group field ring polygon graph series lattice tree plane matrix simplex triangle ellipse manifold"
 ADJECTIVES = "symmetric bounded maximal regular compact ordered weighted smooth discrete uniform normal"
-STEPS_OF = (
-    "The {a} {s} has order {i}, so $x = {k}$.",
-    "We count {i} of them, since the {s} is {a}.",
-    "Therefore each {s} of rank {k} is {a}.",
-    "Note that $n^{j} + {k}n = {i}$.",
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What a tiny model says, in one language.
+
+    fillings: the words for each letter of the tasks and steps; chat: what it says in place of a problem, one
+    time in five; ends: how an answer ends, by its result, which is one of five, so that some agree.
+    """
+
+    tasks: tuple[str, ...]
+    steps: tuple[str, ...]
+    fillings: dict[str, str]
+    ends: tuple[str, ...]
+    between: str = " "
+    chat: tuple[str, ...] = ()
+
+    def problem(self, dice: random.Random) -> str:
+        if self.chat and dice.randrange(5) == 0:
+            return dice.choice(self.chat)
+        return dice.choice(self.tasks).format(**self.filling(dice))
+
+    def solution(self, dice: random.Random) -> str:
+        steps = [dice.choice(self.steps).format(**self.filling(dice)) for _ in range(dice.randint(1, 3))]
+        result = dice.randint(1, 5)
+        return self.between.join([*steps, self.ends[result % len(self.ends)].format(n=result)])
+
+    def filling(self, dice: random.Random) -> dict[str, Any]:
+        words = {name: dice.choice(words.split()) for name, words in self.fillings.items()}
+        numbers = {name: dice.randint(2, most) for name, most in (("i", 999), ("j", 5), ("k", 99))}
+        return {**words, **numbers}
+
+
+ENGLISH = Grammar(
+    tasks=(
+        "Find the largest integer $n$ such that every {a} {s} of rank {i} has a {b} {t} of order"
+        " $n^{j} + {k}n$.",
+        "How many {a} {s} structures of order {i} admit a {b} {t} of rank {k}?",
+        "Let $G$ be a {a} {s} of order {i}. Determine the number of {b} {t} structures of rank {k} in $G$.",
+        "Compute the sum of all positive integers $n$ for which some {a} {s} of degree {i} is a {b} {t}.",
+        "Determine the smallest real number $c$ such that $x^{j} + {k}x = c$ for a {a} {s} of rank {i}.",
+    ),
+    steps=(
+        "The {a} {s} has order {i}, so $x = {k}$.",
+        "We count {i} of them, since the {s} is {a}.",
+        "Therefore each {s} of rank {k} is {a}.",
+        "Note that $n^{j} + {k}n = {i}$.",
+    ),
+    fillings={"s": NOUNS, "t": NOUNS, "a": ADJECTIVES, "b": ADJECTIVES},
+    ends=("The final answer is $\\boxed{{{n}}}$.",),
 )
+JAPANESE = Grammar(
+    tasks=(
+        "位数が {i} の{s}で、$x^{j} + {k}x = {i}$ を満たすものの個数を求めよ。",
+        "次数 {k} の{s}と階数 {i} の{t}について、$n^{j} + {k}n$ の最小値を求めなさい。",
+        "{i} 個の{s}から {k} 個を選ぶとき、{t}が現れる確率を求めよ。",
+    ),
+    steps=(
+        "{s}の位数は {i} なので、$x = {k}$ となる。",
+        "{t}は全部で {i} 個ある。",
+        "したがって $n^{j} + {k}n = {i}$ である。",
+    ),
+    fillings={"s": (THINGS := "三角形 有限群 多項式 数列 行列 素数 円環 連続関数"), "t": THINGS},
+    ends=("よって、答えは{n}個です。", "答えは $\\boxed{{{n}}}$ である。", "答え：{n}"),
+    between="",
+    chat=("こんにちは！", "ありがとうございます。", "おすすめの映画を教えて。"),
+)
+GRAMMARS = {"en": ENGLISH, "ja": JAPANESE}
 
 
-def problem(dice: random.Random) -> str:
-    return dice.choice(TASKS).format(**filling(dice))
-
-
-def solution(dice: random.Random) -> str:
-    """One to three steps, and one of five final answers, so that some agree."""
-    steps = [dice.choice(STEPS_OF).format(**filling(dice)) for _ in range(dice.randint(1, 3))]
-    return " ".join([*steps, f"The final answer is $\\boxed{{{dice.randint(1, 5)}}}$."])
-
-
-def filling(dice: random.Random) -> dict[str, Any]:
-    nouns = {name: dice.choice(NOUNS.split()) for name in "st"}
-    adjectives = {name: dice.choice(ADJECTIVES.split()) for name in "ab"}
-    numbers = {name: dice.randint(2, most) for name, most in (("i", 999), ("j", 5), ("k", 99))}
-    return {**nouns, **adjectives, **numbers}
-
-
-def tiny_model_beside(model: Path) -> Path:
+def tiny_model_beside(model: Path, language: str = "en") -> Path:
     """The folder of the tiny model, made where it is missing; another text of this file makes another."""
-    folder = model.parent / f"tiny-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
+    name = "tiny" if language == "en" else f"tiny-{language}"
+    folder = model.parent / f"{name}-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
     if not folder.is_dir():
-        make(folder, model)
+        make(folder, model, language)
     return folder
 
 
-def make(folder: Path, tokenizer_of: Path) -> None:
+def make(folder: Path, tokenizer_of: Path, language: str) -> None:
     """Train the model, and put it into `folder`, whole or not at all."""
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}."))
     # In a process of its own, so that torch stays out of that of the tests.
-    command = [sys.executable, __file__, str(partial), str(tokenizer_of)]
+    command = [sys.executable, __file__, str(partial), str(tokenizer_of), language]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     try:
@@ -78,26 +118,28 @@ def make(folder: Path, tokenizer_of: Path) -> None:
         shutil.rmtree(partial)
 
 
-def train(folder: Path, tokenizer_of: Path) -> None:
+def train(folder: Path, tokenizer_of: Path, language: str) -> None:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     from magpie_hf.domains import DOMAINS
-    from magpie_hf.models.chat import SOLVING_INSTRUCTION
+    from magpie_hf.problems.system_texts import text_in
+    from magpie_hf.stages.solving import instruction_in
 
+    grammar, instruction = GRAMMARS[language], instruction_in({language})
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
     dice = random.Random(0)
     torch.manual_seed(0)
     torch.set_num_threads(1)  # which is faster where others work, too, and the same everywhere
-    systems = [None, *(domain.system for domain in DOMAINS.values())]
+    systems = [None, *(text_in(language, domain.key, domain.subject) for domain in DOMAINS.values())]
 
     def conversation() -> tuple[list[int], list[bool]]:
         """Token ids, and which of them the model is to say."""
-        system, asked, said = dice.choice(systems), problem(dice), solution(dice)
+        system, asked, said = dice.choice(systems), grammar.problem(dice), grammar.solution(dice)
         before = [] if system is None else [{"role": "system", "content": system}]
         mark = {"role": "user", "content": "|"}
         opened = tokenizer.apply_chat_template([*before, mark], tokenize=False).split("|<")[0]
-        answered = [{"role": "user", "content": f"{asked}\n\n{SOLVING_INSTRUCTION}"}]
+        answered = [{"role": "user", "content": f"{asked}\n\n{instruction}"}]
         closed = tokenizer.apply_chat_template(answered, tokenize=False, add_generation_prompt=True)
         end = tokenizer.eos_token
         asks = dice.random() < 0.5
@@ -162,8 +204,8 @@ def train(folder: Path, tokenizer_of: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        train(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) == 4:
+        train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
     elif len(sys.argv) == 2:
         tiny_model_beside(Path(sys.argv[1]))
     else:
