@@ -136,7 +136,7 @@ def test_published_runs_lie_between_slow_and_fast(held_out: bool) -> None:
     between = sum(slow <= 1 <= fast for slow, _, fast in ratios)
     near = sum(0.7 <= likely <= 1.3 for _, likely, _ in ratios)
     assert len(rows) == (28 if held_out else 22)
-    assert between >= 21
+    assert between >= (21 if held_out else 22)
     assert near >= (21 if held_out else 20)
 
 

@@ -24,7 +24,8 @@ CONTEXT = 6144
 # Full-length sequences at once that count as a comfortable cache; most requests are shorter, so about twice
 # as many run
 SEQUENCES = 32
-# GB per GPU for activations, CUDA graphs and what is not split evenly; an assumption, not a measurement
+# GB per GPU for activations, CUDA graphs and what is not split evenly: an assumption, so that what fits by it
+# fits; what is likely taken is less (planning/speeds.py)
 OVERHEAD = 3.0
 # The same without CUDA graphs and with prefills of at most TIGHT_BATCH tokens; an assumption, too
 TIGHT_OVERHEAD = 1.5

@@ -58,22 +58,26 @@ class Speed:
 class Efficiency(NamedTuple):
     """How much of the vendor's figures an engine reaches.
 
-    flops, bandwidth: shares; step: seconds of a step beside these; loading: gigabytes of weights a second.
+    flops, bandwidth: shares; step: seconds of a step beside these; loading: gigabytes of weights a second;
+    overhead: of the memory that is kept free beside weights and cache (models/parallel.py), what is needed.
     """
 
     flops: float
     bandwidth: float
     step: float
     loading: float
+    overhead: float
 
 
-# Slow, likely, fast: set on 22 published runs of vLLM (7B to 32B), of which 21 lie between slow and fast and
+# Slow, likely, fast: set on 22 published runs of vLLM (7B to 32B), all of which lie between slow and fast and
 # 20 within 30 % of likely; of 28 others, 21 and 21 do (tests/tables/throughput.jsonl). As vLLM prepares a
 # step while the one before runs, little of it is left beside reading and computing: in 2024, 4 to 13 ms were.
+# Beside weights and cache, dense models of 8B to 32B took 0.5 to 3.6 GB in ten public logs of vLLM, of which
+# those since 2025 say 1.7 to 2.8.
 EFFICIENCIES = (
-    Efficiency(0.25, 0.50, 0.005, 0.3),
-    Efficiency(0.40, 0.70, 0.002, 1.0),
-    Efficiency(0.60, 0.90, 0.001, 3.0),
+    Efficiency(0.25, 0.50, 0.005, 0.3, overhead=1.0),
+    Efficiency(0.40, 0.70, 0.002, 1.0, overhead=0.7),
+    Efficiency(0.60, 0.90, 0.001, 3.0, overhead=0.4),
 )
 # Of the speed that fewer bits promise, what is reached; published runs of FP8 and FP4 models have 0.1 to 0.9
 FEWER_BITS = 0.5
@@ -92,7 +96,7 @@ def speed_on(
 
     most: None takes vLLM's own choice for the GPU.
     """
-    need = size.need
+    need = replace(size.need, overhead=how.overhead * size.need.overhead)
     faster = 1 + FEWER_BITS * (size.times(gpu) - 1)
     flops, bandwidth = gpu.teraflops * 1e12 * tensor * faster, gpu.terabytes * 1e12
     token = 2 * size.active * 1e9 / (flops * how.flops)
