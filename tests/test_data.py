@@ -19,15 +19,10 @@ from hypothesis import strategies as st
 
 from magpie_hf.domains import DOMAINS, scaled, select, with_sampling
 from magpie_hf.errors import BadInput
+from magpie_hf.models.digest import folder_digest
 from magpie_hf.models.known import KNOWN_MODELS, known
-from magpie_hf.models.model import (
-    Model,
-    check_model_folder,
-    folder_digest,
-    own_max_length,
-    repository_or_folder,
-    resolve,
-)
+from magpie_hf.models.model import Model, check_model_folder, own_max_length, resolve
+from magpie_hf.models.names import repository_or_folder
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import canonical, fingerprint, identity
 

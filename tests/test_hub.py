@@ -30,10 +30,11 @@ from magpie_hf.errors import BadInput, HubError
 from magpie_hf.hub import connection, upload
 from magpie_hf.hub import retry as retrying
 from magpie_hf.hub.builds import beside, builds_in
+from magpie_hf.hub.local_folder import to_folder
 from magpie_hf.hub.publish import preview as preview_build
 from magpie_hf.hub.publish import publish
 from magpie_hf.hub.push import preview, push
-from magpie_hf.hub.release import released, to_folder
+from magpie_hf.hub.release import released
 from magpie_hf.hub.remote import check_names
 from magpie_hf.models.model import resolve
 from magpie_hf.run.interrupts import INTERRUPTED

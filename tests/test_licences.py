@@ -15,6 +15,7 @@ import pytest
 
 from conftest import ROOT
 from magpie_hf.errors import BadInput
+from magpie_hf.models.digest import folder_digest
 from magpie_hf.models.known import ARMORM, KNOWN_MODELS, KNOWN_SCORERS
 from magpie_hf.models.licences import (
     DUTIES,
@@ -28,7 +29,7 @@ from magpie_hf.models.licences import (
     parse_model_licences,
     stated_licence,
 )
-from magpie_hf.models.model import Model, folder_digest
+from magpie_hf.models.model import Model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

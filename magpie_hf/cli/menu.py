@@ -20,7 +20,8 @@ from magpie_hf.cli.commands.brief import brief_of
 from magpie_hf.domains import DOMAINS, MOST_ROWS, scaled
 from magpie_hf.errors import BadInput
 from magpie_hf.models.known import KNOWN_MODELS, KnownModel, known
-from magpie_hf.models.model import check_model_folder, repository_or_folder
+from magpie_hf.models.model import check_model_folder
+from magpie_hf.models.names import repository_or_folder
 from magpie_hf.text.columns import wrapped
 from magpie_hf.text.language import in_use, tr, translated
 from magpie_hf.text.numbers import count as counted

@@ -18,7 +18,8 @@ from magpie_hf.hub import push as hub
 from magpie_hf.hub.builds import Build
 from magpie_hf.hub.connection import bounded
 from magpie_hf.hub.lint.files import rows_of
-from magpie_hf.hub.release import Remote, released, to_folder
+from magpie_hf.hub.local_folder import to_folder
+from magpie_hf.hub.release import Remote, released
 from magpie_hf.hub.remote import Say, check_names, check_way, download, head_of, login
 from magpie_hf.hub.retry import retried
 from magpie_hf.store.manifest import Changes, Content, sum_of

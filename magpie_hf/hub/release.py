@@ -1,14 +1,12 @@
-"""The files of a build that are published: data, card, licence and plots; also as a local folder.
+"""The files of a build that are published: data, card, licence and plots.
 
-Not here: the Hub.
+Not here: the Hub (push.py), and the local folder that holds them (local_folder.py).
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +18,7 @@ from magpie_hf.dataset.folder import PARTIAL, Folder
 from magpie_hf.dataset.parquet import data_in, write_data
 from magpie_hf.dataset.unfinished import finished_part
 from magpie_hf.errors import BadInput
-from magpie_hf.hub.builds import Build, beside, build_of, in_order, joined, renamed, stated
+from magpie_hf.hub.builds import Build, beside, build_of, in_order, joined, renamed
 from magpie_hf.hub.lint.card import lint_card
 from magpie_hf.hub.lint.numbers import lint_numbers
 from magpie_hf.hub.lint.rows import lint_rows
@@ -32,17 +30,12 @@ from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG
 from magpie_hf.store import lock
 from magpie_hf.store.manifest import (
-    MANIFEST,
-    Changes,
     Content,
     Sum,
-    There,
-    changes,
-    read_manifest,
     sum_of,
-    with_manifest,
 )
 from magpie_hf.store.records import LOCK, RUN, SAMPLES, check_is_build, record_of
+from magpie_hf.store.scratch import scratch_folder
 from magpie_hf.store.splits import rows_of
 from magpie_hf.text.language import tr
 
@@ -105,7 +98,7 @@ def released(
         if state.finished:
             contents, unfinished = _finished(folder), None
         elif partial:
-            scratch = held.enter_context(_scratch(folder / RUN, PARTIAL))
+            scratch = held.enter_context(scratch_folder(folder / RUN, PARTIAL))
             contents, unfinished = _part(folder, scratch)
         else:
             raise BadInput(
@@ -134,7 +127,7 @@ def released(
         others = there if there and there.builds else None
         kept = beside(repo, others.builds, build) if others else []
         if others and kept:
-            aside = held.enter_context(_scratch(folder / RUN, PARTIAL))
+            aside = held.enter_context(scratch_folder(folder / RUN, PARTIAL))
             contents = renamed(contents, kept, aside / "renamed")
             build = build_of(contents, unfinished)
             others.download(kept, aside / "theirs")
@@ -262,26 +255,6 @@ def _check(files: Mapping[str, Content], contents: card.Contents) -> None:
 
 
 @contextmanager
-def _scratch(
-    parent: Path, prefix: str, mend: Callable[[Path], None] = lambda leftover: None
-) -> Iterator[Path]:
-    """A new folder that is removed in the end.
-
-    Folders that killed processes left are removed now, each after a call of `mend` with it.
-    """
-    for leftover in parent.glob(f"{prefix}*"):
-        # Taken: a process works there. FileNotFoundError: it has just removed the folder.
-        with suppress(lock.Taken, FileNotFoundError), lock.exclusive(leftover / LOCK):
-            mend(leftover)
-            shutil.rmtree(leftover)
-    with (
-        tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as scratch,
-        lock.exclusive(Path(scratch) / LOCK),
-    ):
-        yield Path(scratch)
-
-
-@contextmanager
 def _kept_still(folder: Path) -> Iterator[None]:
     """Keep builds out of the folder with a shared lock, so that others can publish at the same time."""
     file = folder / RUN / LOCK
@@ -319,100 +292,3 @@ def _missing(state: Status) -> str:
         if one.wanted is not None and one.rows < one.wanted
     ]
     return "; ".join([*short, *rows][:6]) or tr("its files are not written yet")
-
-
-def to_folder(
-    files: Mapping[str, Content],
-    folder: Path,
-    known: Mapping[str, Sum] | None = None,
-    builds: Sequence[Build] = (),
-) -> Changes:
-    """Write what `push` would publish into a local folder, and return what that changed.
-
-    `load_dataset` reads the folder. known: the checksums of files that need not be computed again, by path.
-    builds: those that the files are of. The files are copied beside the folder and then renamed, so that no
-    reader sees a part of them. Raises
-    BadInput where the folder holds files that no earlier call wrote, or that were changed since; and where
-    a file is not what `known` says.
-    """
-    folder = folder.resolve()
-    contents, sums = with_manifest(files, known, stated(files, builds))
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _scratch(
-            folder.parent, f".magpie-{folder.name}-", lambda left: _put_back(folder, left)
-        ) as aside:
-            before = _earlier(folder)
-            if folder == Path.cwd():
-                raise BadInput(
-                    f"{folder} is the folder that you are in, and would be replaced under your feet; give"
-                    " another"
-                )
-            there = {path: There(one.size, one.sha256) for path, one in _sums(folder, before).items()}
-            change = changes(sums, there, before)
-            if not change.none:
-                _write(contents, sums, aside / "new")
-                _swap(aside, folder)
-            return change
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise BadInput(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
-
-
-def _put_back(folder: Path, aside: Path) -> None:
-    """Undo the first rename of `_swap` where a process was killed before the second."""
-    if not folder.exists() and (aside / "old").is_dir():
-        (aside / "old").rename(folder)
-
-
-def _swap(aside: Path, folder: Path) -> None:
-    try:
-        if folder.exists():
-            folder.rename(aside / "old")
-        (aside / "new").rename(folder)
-    except OSError as error:
-        if (aside / "old").exists():
-            (aside / "old").rename(folder)
-        raise BadInput(f"{folder} cannot be replaced ({error.strerror}); choose another folder") from error
-
-
-def _earlier(folder: Path) -> dict[str, Sum] | None:
-    """The checksums that an earlier call wrote down; None where the folder is missing or empty.
-
-    Raises BadInput for a folder with other files, without reading them.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is no folder; choose another")
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
-    before = read_manifest((folder / MANIFEST).read_bytes()) if (folder / MANIFEST).is_file() else None
-    if before is None:
-        raise BadInput(f"{folder} holds other files; choose an empty or a new folder")
-    return before
-
-
-def _sums(folder: Path, before: Mapping[str, Sum] | None) -> dict[str, Sum]:
-    """The checksums of the files in the folder. Raises BadInput where they differ from `before`."""
-    if before is None:
-        return {}
-    paths = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
-    if others := sorted(set(paths) - set(before) - {MANIFEST}):
-        raise BadInput(f"{folder} holds other files, such as {others[0]}; choose an empty or a new folder")
-    sums = {path: sum_of(folder / path) for path in paths}
-    if others := [path for path in paths if path != MANIFEST and sums[path] != before[path]]:
-        raise BadInput(
-            f"{folder} was changed since it was written ({others[0]}); choose an empty or a new folder"
-        )
-    return sums
-
-
-def _write(contents: Mapping[str, Content], sums: Mapping[str, Sum], folder: Path) -> None:
-    """Write the files into a new folder. Raises BadInput where a copy has other checksums than `sums`."""
-    for path, content in contents.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            file.write_bytes(content)
-            continue
-        shutil.copyfile(content, file)
-        if sum_of(file) != sums[path]:
-            raise BadInput(f"{content} was changed while it was published; run the build again, then publish")

@@ -5,7 +5,6 @@ Not here: chat templates (template.py), or where a model runs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.errors import BadInput, shortened
-from magpie_hf.models.known import KNOWN_MODELS
+from magpie_hf.models.digest import folder_digest
+from magpie_hf.models.names import named_revision, repository_or_folder
 
-_REVISION = re.compile(r"(.+)@(sha256:[0-9a-f]{40}|[\w.-]+(?:/[\w.-]+)*)")
+_KINDS = (".json", ".jinja", ".txt", ".model", ".tiktoken", ".safetensors", ".bin", ".md")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
@@ -56,41 +56,6 @@ class Model:
     @property
     def hub_revision(self) -> str | None:
         return None if self.path else self.revision
-
-
-def named_revision(text: str) -> tuple[str, str | None]:
-    """A model argument without its revision, and the revision; `owner/name@revision` has one, as a folder may
-    have the hash of its contents: `folder@sha256:...`.
-    """
-    form = _REVISION.fullmatch(text)
-    return (form[1], form[2]) if form and not os.path.isdir(os.path.expanduser(text)) else (text, None)
-
-
-def repository_or_folder(text: str) -> str:
-    """The repository or folder that a model argument names, without a revision.
-
-    A number gives its repository; anything else must be a folder or look like a repository. Uses no network.
-    Raises BadInput otherwise.
-    """
-    text, revision = named_revision(text)
-    if revision and revision.startswith("sha256:") and not os.path.isdir(os.path.expanduser(text)):
-        raise BadInput(f"{text!r} is no folder here, and a recipe names a model in it; put the model there")
-    if re.fullmatch(r"[+-]?\d{1,9}", text):
-        if int(text) not in KNOWN_MODELS:
-            raise BadInput(
-                f"model {text} is unknown; choose 1 to {max(KNOWN_MODELS)}, a Hub repository or a local"
-                " folder"
-            )
-        return KNOWN_MODELS[int(text)].repository
-    folder = Path(os.path.expanduser(text))
-    if text and os.path.isdir(folder):
-        return str(folder.resolve())
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", text) and text[0] not in "./~":
-        return text
-    raise BadInput(
-        f"{text!r} is no model: not a number from 1 to {max(KNOWN_MODELS)}, not an existing folder, not a Hub"
-        " repository (owner/name)"
-    )
 
 
 def resolve(
@@ -364,42 +329,6 @@ def check_model_folder(folder: Path, chat: bool = True) -> None:
         raise BadInput(
             f"{folder} has no chat template, so it has no user turn to open; give an aligned (instruct) model"
         )
-
-
-# The files that determine a model's outputs. Others in its folder (training states, notes) do not count.
-_MODEL_FILES = re.compile(
-    r"(config|generation_config|modules|sentence_bert_config|tokenizer|tokenizer_config|special_tokens_map"
-    r"|added_tokens|vocab|tekken)\.json"
-    r"|chat_template\.json|merges\.txt|vocab\.txt|.*\.safetensors|pytorch_model.*\.bin|.*\.index\.json"
-    r"|.*\.model|.*\.jinja|.*\.tiktoken"
-)
-_KINDS = (".json", ".jinja", ".txt", ".model", ".tiktoken", ".safetensors", ".bin", ".md")
-_MEBIBYTE = 1 << 20
-
-
-def folder_digest(folder: Path) -> str:
-    """A hash of a model folder: small files whole; of larger ones the size and 64 KiB of every MiB.
-
-    It sees a change of any tensor of at least 1 MiB, and reads 4 GB for 70 GB of weights.
-    """
-    digest = hashlib.sha256()
-    # The last pattern is for folders of sentence-transformers, such as 1_Pooling
-    files = [
-        *folder.glob("*"),
-        *folder.glob("additional_chat_templates/*"),
-        *folder.glob("[0-9]_*/*"),
-    ]
-    for file in sorted(file for file in files if file.is_file() and _MODEL_FILES.fullmatch(file.name)):
-        size = file.stat().st_size
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
-        with file.open("rb") as stream:
-            if size <= 16 * _MEBIBYTE:
-                digest.update(stream.read())
-            else:
-                for start in range(0, size, _MEBIBYTE):
-                    stream.seek(start)
-                    digest.update(stream.read(1 << 16))
-    return f"sha256:{digest.hexdigest()[:40]}"
 
 
 def _commit(repository: str, revision: str | None) -> str:

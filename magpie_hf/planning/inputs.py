@@ -18,14 +18,8 @@ from magpie_hf.engines.vllm.arguments import read_arguments
 from magpie_hf.limits import band_of
 from magpie_hf.models.generation import GENERATION_CONFIG, is_reasoning
 from magpie_hf.models.known import KnownModel, known
-from magpie_hf.models.model import (
-    Model,
-    check_files,
-    json_of,
-    longest,
-    named_revision,
-    repository_or_folder,
-)
+from magpie_hf.models.model import Model, check_files, json_of, longest
+from magpie_hf.models.names import named_revision, repository_or_folder
 from magpie_hf.models.switches import (
     ROLES,
     options_for,

@@ -25,7 +25,7 @@ from magpie_hf.limits import (
     check_sft,
     check_tir,
 )
-from magpie_hf.models.model import repository_or_folder
+from magpie_hf.models.names import repository_or_folder
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import parse_chat_options
 from magpie_hf.problems.benchmarks.names import benchmarks_of, known_sets_of

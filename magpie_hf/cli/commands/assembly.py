@@ -41,7 +41,8 @@ from magpie_hf.limits import (
     check_tir,
 )
 from magpie_hf.models.known import known
-from magpie_hf.models.model import Model, named_revision, repository_or_folder, resolve
+from magpie_hf.models.model import Model, resolve
+from magpie_hf.models.names import named_revision, repository_or_folder
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.models.switches import (
     ROLES,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from magpie_hf.domains import DOMAINS, Domain, own_domain
 from magpie_hf.errors import BadInput
 from magpie_hf.limits import PASS_VOTES
-from magpie_hf.models.model import repository_or_folder
+from magpie_hf.models.names import repository_or_folder
 from magpie_hf.problems.system_texts import accepted
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from magpie_hf.cli.commands.exit_codes import OK
 from magpie_hf.cli.commands.options import add_card, add_licence, add_publishing, domains
 from magpie_hf.cli.commands.upload import interrupted_at_once, push_folder, say, where, wording
 from magpie_hf.errors import BadInput
-from magpie_hf.models.model import repository_or_folder
+from magpie_hf.models.names import repository_or_folder
 from magpie_hf.text.language import tr
 
 

@@ -16,7 +16,8 @@ from magpie_hf.cli.commands.display import naming
 from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.commands.options import add_engine, add_engine_arguments, engine_arguments, number
 from magpie_hf.domains import DOMAINS, HEADROOM, select
-from magpie_hf.models.model import DTYPES, repository_or_folder, resolve
+from magpie_hf.models.model import DTYPES, resolve
+from magpie_hf.models.names import repository_or_folder
 from magpie_hf.planning.sweep.settings import DEFAULT_SETTINGS, HOW_TO_NAME, select_settings
 from magpie_hf.progress.captured_output import caught
 from magpie_hf.run.interrupts import stopping_at_once
