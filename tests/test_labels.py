@@ -32,7 +32,8 @@ from magpie_hf.errors import BadInput, EngineError
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.inputs import outline_of
-from magpie_hf.planning.workload import assumed, loads_of
+from magpie_hf.planning.loads import loads_of
+from magpie_hf.planning.workload import assumed
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.schema import OPINIONS

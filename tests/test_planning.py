@@ -44,6 +44,7 @@ from magpie_hf.planning.bounds import bounds_of
 from magpie_hf.planning.comparison import outcome_line
 from magpie_hf.planning.finished import left_of, refined, seen_in
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
+from magpie_hf.planning.loads import loads_of
 from magpie_hf.planning.machines import Placing, cache_of
 from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
 from magpie_hf.planning.measurements import measured_estimates, read_measured
@@ -52,8 +53,8 @@ from magpie_hf.planning.outline import Cutting, Outline
 from magpie_hf.planning.reuse import Reuse, reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
 from magpie_hf.planning.sizes import Size, sized
-from magpie_hf.planning.speeds import EFFICIENCIES, Clock, Efficiency, Speed, replay, speed_on
-from magpie_hf.planning.workload import Request, assumed, loads_of
+from magpie_hf.planning.speeds import EFFICIENCIES, Clock, Efficiency, Speed, cache_on, replay, speed_on
+from magpie_hf.planning.workload import Request, assumed
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
 from magpie_hf.scorers.judge import Judge
@@ -179,6 +180,16 @@ def test_the_cache_bounds_what_is_in_flight(demo_model: Path) -> None:
     assert four == pytest.approx(2 * two), "two engines side by side"
     unknown = Gpu("Brand new 9000", 85.03)
     assert cache_of(known, [unknown] * 2, Placing()) == pytest.approx(two, rel=0.01), "of unknown speed"
+
+
+def test_layers_with_a_window_take_less_of_the_cache() -> None:
+    """As in gpt-oss-20b, half of whose layers keep the last 128 tokens."""
+    need = Need("some", 13.8, Shape(24, 64, 8, 64, windowed=12, window=128))
+    short, long = (cache_on(need, gpu_named("h100"), 1, context=tokens) for tokens in (100.0, 6400.0))
+    assert long == pytest.approx(short * 2 * 6400 / (6400 + 128))
+    size = Size(3.6, need)
+    speeds = [speed_on(size, gpu_named("h100"), 1, EFFICIENCIES[1], context=at) for at in (100.0, 6400.0)]
+    assert speeds[1].context == pytest.approx(speeds[0].context * short / long)
 
 
 def test_bursts_are_fitted_with_nothing_below_zero() -> None:

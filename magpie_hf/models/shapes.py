@@ -40,7 +40,7 @@ class Shape:
             return f"does not divide the {self.feed_forward:,} units of its feed-forward layers"
         return None
 
-    def cache_gigabytes(self, tokens: int, tensor: int = 1, value_bytes: int = 2) -> float:
+    def cache_gigabytes(self, tokens: float, tensor: int = 1, value_bytes: int = 2) -> float:
         """Gigabytes of cache that one sequence of this many tokens takes on each of `tensor` GPUs.
 
         A key-value head is never split: with more GPUs than heads, each GPU holds one.

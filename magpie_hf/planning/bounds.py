@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from magpie_hf.planning.loads import loads_of
 from magpie_hf.planning.outline import ANSWERS, Outline
-from magpie_hf.planning.workload import Estimates, Request, loads_of, rows_a_problem, truncated_of
+from magpie_hf.planning.workload import Estimates, Request, rows_a_problem, truncated_of
 
 FACTORS = (1, 2, 4)  # of the answers' bound, which a plan compares
 

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from magpie_hf.planning.lengths import Length, fitted
+from magpie_hf.planning.loads import Load, load_of, means_of
 from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, SELECTED, Outline
 from magpie_hf.planning.reuse import HARDEN, Reuse
 from magpie_hf.planning.workload import (
     Estimates,
-    Load,
     Range,
     Request,
     hardened_of,
-    load_of,
-    means_of,
     row_words,
     share_of,
     share_range,

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from magpie_hf.errors import BadInput
 from magpie_hf.models.gpus import GPUS, Gpu
 from magpie_hf.models.parallel import NODE, UTILIZATION, Parallelism, choose, sizes
+from magpie_hf.planning.loads import context_of, loads_of
 from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.prices import DOLLARS
 from magpie_hf.planning.reuse import Done
 from magpie_hf.planning.simulation import Work, seconds_by_phase
 from magpie_hf.planning.sizes import Sized
 from magpie_hf.planning.speeds import EFFICIENCIES, Speed, cache_on, compute_bound_hours, speed_on
-from magpie_hf.planning.workload import Estimates, Range, loads_of
+from magpie_hf.planning.workload import Estimates, Range
 
 CPU_CACHE = 2.0  # GiB of KV cache of an engine on the CPU, as in `engines.vllm`
 
@@ -121,12 +122,14 @@ def _hours(
 ) -> float:
     """Hours where all is as good (0), as likely (1) or as bad (2) as is assumed."""
     speeds: dict[str, Speed] = {}
+    loads = loads_of(outline, estimates)
     for model in models:
         size = model.on(gpu)
         assert size is not None  # as it fits
         tensor = parallelisms[model.source].tensor
+        context = context_of([load for load in loads if load.source == model.source], at)
         speeds[model.source] = speed_on(
-            size, gpu, tensor, EFFICIENCIES[2 - at], how.utilization, how.sequences
+            size, gpu, tensor, EFFICIENCIES[2 - at], how.utilization, how.sequences, context
         )
     engines = {source: parallelism.data for source, parallelism in parallelisms.items()}
     phases = seconds_by_phase(outline, work_of(estimates, at, done, {}), speeds, engines)

@@ -20,6 +20,7 @@ from magpie_hf.planning.duties import Duty, duties_of
 from magpie_hf.planning.finished import left_of, refined, seen_in
 from magpie_hf.planning.here import local_gpus
 from magpie_hf.planning.inputs import said_of
+from magpie_hf.planning.loads import Load, loads_of
 from magpie_hf.planning.machines import (
     Machine,
     cache_of,
@@ -35,16 +36,7 @@ from magpie_hf.planning.outline import Outline
 from magpie_hf.planning.reuse import Done, Reuse, reuse_of
 from magpie_hf.planning.simulation import seconds_by_phase
 from magpie_hf.planning.sizes import Sized, sized
-from magpie_hf.planning.workload import (
-    Estimates,
-    Load,
-    Range,
-    Rows,
-    assumed,
-    loads_of,
-    rows_of,
-    shares_of_rounds,
-)
+from magpie_hf.planning.workload import Estimates, Range, Rows, assumed, rows_of, shares_of_rounds
 from magpie_hf.run.pace import pace
 from magpie_hf.run.status import status
 from magpie_hf.text.language import tr

@@ -91,16 +91,18 @@ def speed_on(
     how: Efficiency,
     utilization: float = UTILIZATION,
     most: int | None = None,
+    context: float = 1.0,
 ) -> Speed:
     """The speed of one engine on `tensor` such GPUs, at most `most` sequences at once.
 
-    most: None takes vLLM's own choice for the GPU.
+    most: None takes vLLM's own choice for the GPU. context: tokens that a sequence has on average, above a
+    window of which some models keep the last ones only.
     """
     need = replace(size.need, overhead=how.overhead * size.need.overhead)
     faster = 1 + FEWER_BITS * (size.times(gpu) - 1)
     flops, bandwidth = gpu.teraflops * 1e12 * tensor * faster, gpu.terabytes * 1e12
     token = 2 * size.active * 1e9 / (flops * how.flops)
-    per_token = need.shape.cache_gigabytes(1, tensor, need.value_bytes) * 1e9 if need.shape else 0.0
+    per_token = _gigabytes_a_token(need, tensor, context) * 1e9
     return Speed(
         load=START + need.weights / how.loading,
         step=how.step,
@@ -110,15 +112,26 @@ def speed_on(
         context=per_token / (bandwidth * how.bandwidth),
         prompt=token,
         sequences=most or vllms_choice(gpu),
-        cache=cache_on(need, gpu, tensor, utilization),
+        cache=cache_on(need, gpu, tensor, utilization, context),
     )
 
 
-def cache_on(need: Need, gpu: Gpu, tensor: int, utilization: float = UTILIZATION) -> float:
-    """Tokens of context in the cache of one engine on `tensor` such GPUs; infinite where not known."""
+def cache_on(
+    need: Need, gpu: Gpu, tensor: int, utilization: float = UTILIZATION, context: float = 1.0
+) -> float:
+    """Tokens of context in the cache of one engine on `tensor` such GPUs; infinite where not known.
+
+    context: tokens that a sequence has on average.
+    """
+    each = _gigabytes_a_token(need, tensor, context)
+    return need.free(tensor, gpu, utilization) / each if each else math.inf
+
+
+def _gigabytes_a_token(need: Need, tensor: int, context: float) -> float:
+    """What a token takes of the cache, in a sequence of so many; 0 where not known."""
     if need.shape is None:
-        return math.inf
-    return need.free(tensor, gpu, utilization) / need.shape.cache_gigabytes(1, tensor, need.value_bytes)
+        return 0.0
+    return need.shape.cache_gigabytes(context, tensor, need.value_bytes) / context
 
 
 def vllms_choice(gpu: Gpu) -> int:

@@ -1,12 +1,13 @@
-"""How much there is to do: lengths and yields, rows, requests and tokens.
+"""How much there is to do: lengths and yields, rows, and the requests of each.
 
-Not here: what of it is done (reuse.py), and how long it takes (speeds.py, simulation.py).
+Not here: what stages ask of models in all (loads.py), what of it is done (reuse.py), and how long it takes
+(speeds.py, simulation.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -366,20 +367,6 @@ class Rows:
         return Range(*(samples - self.problems for samples in self.samples))
 
 
-@dataclass(frozen=True)
-class Load:
-    """What one stage asks of a model: requests, and tokens of their prompts, of those the prefix cache lacks,
-    and of completions.
-    """
-
-    stage: str
-    source: str
-    requests: Range
-    prompt: Range
-    fresh: Range
-    tokens: Range
-
-
 def rows_of(outline: Outline, estimates: Estimates) -> list[Rows]:
     """The rows of each domain."""
     found = []
@@ -404,35 +391,3 @@ def rows_of(outline: Outline, estimates: Estimates) -> list[Rows]:
         tir = Range(*WITH_TOOLS).times(count * outline.tir * MAJORITIES) if outline.tir else None
         found.append(Rows(domain.key, count, samples, train, test, pairs, rl, tir, files))
     return found
-
-
-def loads_of(outline: Outline, estimates: Estimates) -> list[Load]:
-    """Requests and tokens of each stage that asks a model."""
-    rows = rows_of(outline, estimates)
-    problems = sum(one.problems for one in rows)
-    samples = Range(*(sum(one.samples[at] for one in rows) for at in range(3)))
-    found = []
-    for stage, source in outline.stages.items():
-        made = samples if stage in SAMPLING else Range(problems, problems, problems)
-        requests = made.times(estimates.each[stage])
-        found.append(load_of(stage, source, requests, estimates))
-    return found
-
-
-def load_of(stage: str, source: str, requests: Range, estimates: Estimates) -> Load:
-    """So many requests of a stage, and their tokens."""
-    means = [means_of(example[stage]) for example in estimates.examples]
-    tokens = (Range(*(requests[at] * means[at][of] for at in range(3))) for of in range(3))
-    return Load(stage, source, requests, *tokens)
-
-
-def means_of(example: Sequence[Request]) -> tuple[float, float, float]:
-    """Mean tokens of prompts, of those the prefix cache lacks, and of completions.
-
-    All are 0 where a measurement made no such request.
-    """
-    count = len(example) or 1
-    prompt, fresh, tokens = (
-        sum(getattr(one, name) for one in example) / count for name in ("prompt", "fresh", "tokens")
-    )
-    return prompt, fresh, tokens
