@@ -41,12 +41,13 @@ from magpie_hf.models.shapes import Shape
 from magpie_hf.planning import asking, sizes
 from magpie_hf.planning import measure as measuring
 from magpie_hf.planning.bounds import bounds_of
+from magpie_hf.planning.bursts import TRIES, Burst, _burst, _fit, speed_of
 from magpie_hf.planning.comparison import outcome_line
 from magpie_hf.planning.finished import left_of, refined, seen_in
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
 from magpie_hf.planning.loads import loads_of
 from magpie_hf.planning.machines import Placing, cache_of
-from magpie_hf.planning.measure import TRIES, Burst, RequestLog, _burst, _fit, measure, speed_of
+from magpie_hf.planning.measure import RequestLog, measure
 from magpie_hf.planning.measurements import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Compared, Keeping, Outcome, outcome_of
 from magpie_hf.planning.outline import Cutting, Outline
@@ -253,7 +254,7 @@ def test_a_burst_that_another_process_disturbs_is_measured_again(
 ) -> None:
     """One token may seem to take longer than ten, where the processor is away meanwhile."""
     times = iter([(0.5, 2), (0.2, 20), (0.1, 2), (0.3, 20), *[(0.5, 2), (0.5, 20)] * TRIES])
-    monkeypatch.setattr("magpie_hf.planning.measure._timed", lambda *_: next(times))
+    monkeypatch.setattr("magpie_hf.planning.bursts._timed", lambda *_: next(times))
     engine, sampling = FakeEngine(talking.model, talking), Sampling(max_tokens=10)
     assert _burst(engine, [[1, 2]], sampling, 2).seconds == pytest.approx(0.2 / 9)
     with pytest.raises(BadInput, match="5 times one token took as long as 10: something else"):
