@@ -78,7 +78,7 @@ def _bounds(plan: Plan) -> Table:
             count(one.rows),
             *([] if one.hours is None else [duration(one.hours * 3600)]),
         ]
-        for one in plan.bounds
+        for one in (plan.bounds if len(plan.bounds) > 1 else ())
     ]
     return tr("What a larger bound gives (likely values)"), named, rows, range(len(named))
 
