@@ -132,6 +132,12 @@ Tesla P100-PCIE-16GB | !
 Apple M3 Max | !
 Navi 31 [Radeon RX 7900 XT/7900 XTX/7900 GRE/7900M] | !
 NVIDIA | !
+8x H100 | count
+H100:8 | count
+2 × RTX 3090 | count
+A100 40GB x4 | count
+A100-SXM4-80GB*8 | count
+8x H1000 | !
 """
 ROWS = [tuple(part.strip() for part in line.split("|")) for line in MEANT.strip().splitlines()]
 
@@ -141,6 +147,7 @@ def test_a_name_means_one_gpu_or_is_refused(text: str, name: str) -> None:
     refusals = {
         "!": "names no GPU that is known; the nearest are",
         "several": "names several GPUs; choose one",
+        "count": r"give the name alone, and their number as --gpus \d$",
     }
     if (words := refusals.get(name)) is None:
         assert gpu_named(text).name == name
@@ -148,6 +155,12 @@ def test_a_name_means_one_gpu_or_is_refused(text: str, name: str) -> None:
     with pytest.raises(BadInput, match=words) as error:
         gpu_named(text)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("memory", [None, 80.0])
+def test_an_empty_name_is_refused_also_with_a_memory(memory: float | None) -> None:
+    with pytest.raises(BadInput, match="--gpu is empty; give the name"):
+        gpu_named(" ", memory)
 
 
 def test_the_table_is_large_and_every_name_in_it_is_its_own() -> None:
