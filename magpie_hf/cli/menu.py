@@ -117,7 +117,7 @@ def _settled(wish: _Wish, parse: Callable[[list[str]], argparse.Namespace]) -> a
         else:
             _say("")
             for line in planned.lines:
-                _say(line, " " * 9)
+                _say(line, " " * 9, " " * 9 if line.startswith(" ") else "")
             runs = True
             try:
                 check_devices(options, planned.outline.sources.values())
