@@ -202,6 +202,14 @@ def test_a_bound_beyond_the_context_is_what_the_context_leaves(
     assert "What a larger bound gives" not in said
 
 
+def test_the_rows_of_a_small_build_sum_up_in_the_table(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--model", "6", "--domains", "algebra", "--count", "10"]) == OK
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("algebra"))
+    assert re.split(r"\s{2,}", row)[4:6] == ["10", "0"]
+
+
 def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(
     nowhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,7 +295,7 @@ def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
             ["--model", "1", "--gpu", "A100"],
             "--gpu is 'A100', which names several GPUs; choose one of A100 40 GB, A100 80 GB",
         ),
-        (["--model", "1", "--gpu", ""], "--gpu is '', which names no GPU that is known"),
+        (["--model", "1", "--gpu", ""], "--gpu is empty; give the name of a GPU"),
         (["--model", "1", "--gpus", "2"], "--gpus is 2 and --gpu is missing; give --gpu, too"),
         (["--model", "1", "--gpu-memory", "16"], "--gpu-memory is 16 and --gpu is missing; give --gpu, too"),
         (["--model", "1", "--gpu", "x", "--gpu-memory", "0"], "--gpu-memory is 0; give GB of one GPU"),
