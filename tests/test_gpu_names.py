@@ -137,6 +137,11 @@ H100:8 | count
 2 × RTX 3090 | count
 A100 40GB x4 | count
 A100-SXM4-80GB*8 | count
+8 H100 | count
+x8 H100 | count
+H100 (8x) | count
+4090 x2 | count
+A100-SXM4-80GB, 8x | count
 8x H1000 | !
 """
 ROWS = [tuple(part.strip() for part in line.split("|")) for line in MEANT.strip().splitlines()]
@@ -257,6 +262,33 @@ def test_what_nvidia_smi_says_is_understood(
     assert [gpu.name for gpu in local_gpus()] == [known, known]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
     assert [gpu.name for gpu in local_gpus()] == [known]
+
+
+@pytest.mark.parametrize(
+    ("visible", "here"),
+    [
+        ("", ""),
+        ("-1", ""),
+        ("1, -1, 0", "L4 24 GB"),
+        ("GPU-b", "L4 24 GB"),
+        ("GPU-aa2,GPU-b,0", "T4 16 GB, L4 24 GB, T4 16 GB"),
+        ("GPU-a", ""),
+        ("9", ""),
+    ],
+)
+def test_the_gpus_here_are_those_that_cuda_shows(
+    visible: str, here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuids = {"Tesla T4": "GPU-aa1", "NVIDIA L4": "GPU-bb1", "Tesla  T4": "GPU-aa2"}
+    listed = "".join(f"GPU {at}: {name} (UUID: {uuid})\n" for at, (name, uuid) in enumerate(uuids.items()))
+    _smi(
+        tmp_path,
+        "".join(f"{name}, 15360, [N/A]\n" for name in uuids).replace("L4, 15360", "L4, 23034"),
+        listed,
+    )
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert ", ".join(gpu.name for gpu in local_gpus()) == here
 
 
 def test_a_gpu_that_shares_the_machines_memory_is_here(
