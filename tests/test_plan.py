@@ -210,6 +210,18 @@ def test_the_rows_of_a_small_build_sum_up_in_the_table(
     assert re.split(r"\s{2,}", row)[4:6] == ["10", "0"]
 
 
+def test_a_scorer_reads_no_more_than_its_context(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ArmoRM has 8,192 tokens; the size of its cache is not known, so neither is how many fit at once."""
+    words = ("--model", "6", "--solver", "1", "--scorer", "armorm", "--gpu", "H100 80 GB")
+    (machine,) = planned(capsys, *words)["machines"]
+    lengths = {fit["source"]: (fit["length"], fit["sequences"] > 0) for fit in machine["fits"]}
+    assert lengths == {
+        KNOWN_MODELS[6].repository: (32_768, True),
+        KNOWN_MODELS[1].repository: (34_816, True),
+        "RLHFlow/ArmoRM-Llama3-8B-v0.1": (8192, False),
+    }
+
+
 def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(
     nowhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

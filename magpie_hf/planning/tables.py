@@ -143,7 +143,7 @@ def _models(plan: Plan) -> Table:
             fit.source,
             machine.gpu.name,
             str(machine.count),
-            count(fit.length) if fit.sequences else "",
+            count(fit.length) if fit.length else "",
             count(fit.sequences) if fit.sequences else "",
             translated(fit.why),
         ]
