@@ -229,6 +229,21 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["status", "--out", "x"], "unrecognized arguments: --out; see magpie-hf status --help"),
+        (["build", "--yes"], "unrecognized arguments: --yes; see magpie-hf build --help"),
+        (["--yes"], "unrecognized arguments: --yes; see magpie-hf --help"),
+    ],
+)
+def test_what_is_not_known_names_the_help_of_its_command(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == BAD_INPUT
+    assert capsys.readouterr().err == f"magpie-hf: {line}\n"
+
+
+@pytest.mark.parametrize(
     ("harm", "line"),
     [
         ("empty", "is not a model: it has no config.json"),

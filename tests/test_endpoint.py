@@ -487,6 +487,7 @@ def test_all_servers_gone_for_longer_than_the_patience(model: Model) -> None:
         rf"no server of fake has answered a request for [01] s: {re.escape(one.url[:-3])} cannot be reached"
         r" \(connection refused\) after "
         rf"\d\.\d s; {re.escape(other.url[:-3])} cannot be reached \(connection refused\) after \d\.\d s"
+        "; start one and run the same command again: what is finished is safe"
     )
     assert re.fullmatch(says, str(caught.value))
     assert 0.4 < time.monotonic() - began < 3

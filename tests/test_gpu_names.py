@@ -76,6 +76,10 @@ AD106M [GeForce RTX 4070 Max-Q / Mobile] | RTX 4070 Laptop 8 GB
 NVIDIA GeForce RTX 5090 | RTX 5090 32 GB
 NVIDIA GeForce RTX 5090 Laptop GPU | RTX 5090 Laptop 24 GB
 NVIDIA GeForce RTX 5090 D v2 | RTX 5090 D v2 24 GB
+NVIDIA GeForce RTX 2080 SUPER | RTX 2080 Super 8 GB
+NVIDIA GeForce RTX 2070 with Max-Q Design | !
+NVIDIA GeForce RTX 5050 Laptop GPU | RTX 5050 Laptop 8 GB
+NVIDIA RTX 5880 Ada Generation | RTX 5880 Ada 48 GB
 NVIDIA RTX A2000 | RTX A2000 6 GB
 NVIDIA RTX A2000 12GB | RTX A2000 12 GB
 NVIDIA RTX A5000 Laptop GPU | RTX A5000 Laptop 16 GB
@@ -132,6 +136,17 @@ Tesla P100-PCIE-16GB | !
 Apple M3 Max | !
 Navi 31 [Radeon RX 7900 XT/7900 XTX/7900 GRE/7900M] | !
 NVIDIA | !
+8x H100 | count
+H100:8 | count
+2 × RTX 3090 | count
+A100 40GB x4 | count
+A100-SXM4-80GB*8 | count
+8 H100 | count
+x8 H100 | count
+H100 (8x) | count
+4090 x2 | count
+A100-SXM4-80GB, 8x | count
+8x H1000 | !
 """
 ROWS = [tuple(part.strip() for part in line.split("|")) for line in MEANT.strip().splitlines()]
 
@@ -141,6 +156,7 @@ def test_a_name_means_one_gpu_or_is_refused(text: str, name: str) -> None:
     refusals = {
         "!": "names no GPU that is known; the nearest are",
         "several": "names several GPUs; choose one",
+        "count": r"give the name alone, and their number as --gpus \d$",
     }
     if (words := refusals.get(name)) is None:
         assert gpu_named(text).name == name
@@ -148,6 +164,12 @@ def test_a_name_means_one_gpu_or_is_refused(text: str, name: str) -> None:
     with pytest.raises(BadInput, match=words) as error:
         gpu_named(text)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("memory", [None, 80.0])
+def test_an_empty_name_is_refused_also_with_a_memory(memory: float | None) -> None:
+    with pytest.raises(BadInput, match="--gpu is empty; give the name"):
+        gpu_named(" ", memory)
 
 
 def test_the_table_is_large_and_every_name_in_it_is_its_own() -> None:
@@ -244,6 +266,33 @@ def test_what_nvidia_smi_says_is_understood(
     assert [gpu.name for gpu in local_gpus()] == [known, known]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
     assert [gpu.name for gpu in local_gpus()] == [known]
+
+
+@pytest.mark.parametrize(
+    ("visible", "here"),
+    [
+        ("", ""),
+        ("-1", ""),
+        ("1, -1, 0", "L4 24 GB"),
+        ("GPU-b", "L4 24 GB"),
+        ("GPU-aa2,GPU-b,0", "T4 16 GB, L4 24 GB, T4 16 GB"),
+        ("GPU-a", ""),
+        ("9", ""),
+    ],
+)
+def test_the_gpus_here_are_those_that_cuda_shows(
+    visible: str, here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuids = {"Tesla T4": "GPU-aa1", "NVIDIA L4": "GPU-bb1", "Tesla  T4": "GPU-aa2"}
+    listed = "".join(f"GPU {at}: {name} (UUID: {uuid})\n" for at, (name, uuid) in enumerate(uuids.items()))
+    _smi(
+        tmp_path,
+        "".join(f"{name}, 15360, [N/A]\n" for name in uuids).replace("L4, 15360", "L4, 23034"),
+        listed,
+    )
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert ", ".join(gpu.name for gpu in local_gpus()) == here
 
 
 def test_a_gpu_that_shares_the_machines_memory_is_here(

@@ -260,7 +260,7 @@ def test_english_passes_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["build", "--colour", "--model", "1"], "認識できない引数があります: --colour。magpie-hf --help で"),
+        (["build", "--colour"], "認識できない引数があります: --colour。magpie-hf build --help"),
         (["build"], "モデルが指定されていません。--model か、model を書いたレシピファイルを指定してください"),
         (["show"], "次の引数が必要です: folder。magpie-hf show --help で使い方を確認できます"),
         (["show", " "], "は存在しません。作成時に"),

@@ -249,6 +249,33 @@ def test_a_config_tells_the_shape(number: int) -> None:
     assert shape_of({"model_type": "mamba", "num_hidden_layers": 4}) is None
 
 
+def test_layers_of_linear_attention_have_no_cache_that_grows() -> None:
+    """Qwen3-Next-80B-A3B, whose config has the interval or each layer's kind: 24,576 bytes a token."""
+    config = {
+        "model_type": "qwen3_next",
+        "head_dim": 256,
+        "num_attention_heads": 16,
+        "num_hidden_layers": 48,
+        "num_key_value_heads": 2,
+        "full_attention_interval": 4,
+    }
+    kinds = (["linear_attention"] * 3 + ["full_attention"]) * 12
+    for one in (config, {**config, "full_attention_interval": None, "layer_types": kinds}):
+        shape = shape_of(one)
+        assert shape is not None
+        assert shape.cache_gigabytes(1000) == pytest.approx(24_576e3 / 1e9)
+
+
+def test_a_pattern_that_a_config_leaves_out_is_the_usual_one() -> None:
+    text = {**CONFIGS[4]["text_config"], "model_type": "gemma3_text"}
+    del text["layer_types"]
+    for one in (text, {**text, "model_type": "cohere2", "sliding_window_pattern": 6}):
+        assert shape_of({"text_config": one}) == shape_of(CONFIGS[4])
+    without = shape_of({**text, "model_type": "qwen2"})
+    assert without is not None
+    assert without.windowed == 0
+
+
 @dataclass
 class Machine:
     """A machine with GPUs, as vLLM and torch tell of it."""

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,15 @@ def test_every_known_model_has_a_plan_without_the_network(
         assert machine["compute_bound"] < low < likely < high
         assert machine["dollars"][0] <= machine["dollars"][1]
     assert plan["seconds"] == {"whole": None, "left": None}, "nothing was measured"
-    now, twice, four = plan["bounds"]
+    now, *larger = plan["bounds"]
+    assert len(larger) == (0 if number == 5 else 2), "the context of model 5 leaves no more"
     assert now["generated"] == pytest.approx(sum(stage["tokens"][1] for stage in plan["stages"]))
-    assert (twice["tokens"], four["tokens"]) == (2 * now["tokens"], 4 * now["tokens"])
-    assert 1 > now["truncated"] >= twice["truncated"] >= four["truncated"] >= 0
-    assert now["generated"] <= twice["generated"] <= four["generated"]
+    assert [one["tokens"] for one in larger] == [2 * now["tokens"], 4 * now["tokens"]][: len(larger)]
     assert now["rows"] > 0
-    assert round(now["rows"]) <= round(twice["rows"]) <= round(four["rows"]) <= 44_000
+    for before, one in pairwise(plan["bounds"]):
+        assert 1 > before["truncated"] >= one["truncated"] >= 0
+        assert before["generated"] <= one["generated"]
+        assert round(before["rows"]) <= round(one["rows"]) <= 44_000
     assert now["hours"] is None, "none of the machines is the user's"
     assert not plan["chosen"]
     for row in plan["rows"]:
@@ -101,13 +104,13 @@ def test_every_known_model_has_a_plan_as_text(
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["plan", "--model", str(number)]) == OK
     said = capsys.readouterr().out
-    _, head, *rows = said[said.index("What a larger bound gives") :].splitlines()[:5]
-    assert head.split() == ["max-tokens", "extended", "truncated", "tokens", "SFT", "rows"]
     assert "time     depends on the GPUs" in said
-    now, twice, four = (line.split() for line in rows)
     bounds = planned(capsys, "--model", str(number))["bounds"]
-    assert [line[0] for line in (now, twice, four)] == [f"{one['tokens']:,}" for one in bounds]
-    assert [line[4] for line in (now, twice, four)] == [f"{one['rows']:,.0f}" for one in bounds]
+    if len(bounds) > 1:
+        _, head, *rows = said[said.index("What a larger bound gives") :].splitlines()[:5]
+        assert head.split() == ["max-tokens", "extended", "truncated", "tokens", "SFT", "rows"]
+        assert [line.split()[0] for line in rows] == [f"{one['tokens']:,}" for one in bounds]
+        assert [line.split()[4] for line in rows] == [f"{one['rows']:,.0f}" for one in bounds]
     warned = f"warning  {KNOWN_MODELS[number].repository} thinks first"
     assert (warned in said) == KNOWN_MODELS[number].reasoning
 
@@ -182,7 +185,41 @@ def test_answers_that_go_on_count_to_their_last_bound(
     for name in ("truncated", "generated", "rows"):
         assert [one[name] for one in extended] == pytest.approx([one[name] for one in longer])
     small = planned(capsys, "--model", "6", "--max-tokens", "16384", "--auto-extend", "1")["bounds"]
-    assert [one["final"] for one in small] == [32_768 - outline.PROMPT] * 3, "no more than the model has"
+    assert [one["final"] for one in small] == [32_768 - outline.PROMPT], "no more than the model has"
+
+
+def test_a_bound_beyond_the_context_is_what_the_context_leaves(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Model 5 has 4,096 tokens in all."""
+    (only,) = planned(capsys, "--model", "5", "--max-tokens", "4096")["bounds"]
+    assert only["tokens"] == only["final"] == 4096 - outline.PROMPT
+    assert main(["plan", "--model", "5", "--max-tokens", "4096"]) == 0
+    said = capsys.readouterr().out
+    assert "0% truncated at 3,856: 44,000 SFT rows" in said
+    assert "a larger bound gives no more" in said
+    assert "extended" not in said
+    assert "What a larger bound gives" not in said
+
+
+def test_the_rows_of_a_small_build_sum_up_in_the_table(
+    nowhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--model", "6", "--domains", "algebra", "--count", "10"]) == OK
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("algebra"))
+    assert re.split(r"\s{2,}", row)[4:6] == ["10", "0"]
+
+
+def test_a_scorer_reads_no_more_than_its_context(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ArmoRM has 8,192 tokens; the size of its cache is not known, so neither is how many fit at once."""
+    words = ("--model", "6", "--solver", "1", "--scorer", "armorm", "--gpu", "H100 80 GB")
+    (machine,) = planned(capsys, *words)["machines"]
+    lengths = {fit["source"]: (fit["length"], fit["sequences"] > 0) for fit in machine["fits"]}
+    assert lengths == {
+        KNOWN_MODELS[6].repository: (32_768, True),
+        KNOWN_MODELS[1].repository: (34_816, True),
+        "RLHFlow/ArmoRM-Llama3-8B-v0.1": (8192, False),
+    }
 
 
 def test_more_gpus_take_fewer_hours_and_a_price_is_a_price(
@@ -270,7 +307,7 @@ def test_a_hub_that_cannot_be_reached_is_said_once(tmp_path: Path) -> None:
             ["--model", "1", "--gpu", "A100"],
             "--gpu is 'A100', which names several GPUs; choose one of A100 40 GB, A100 80 GB",
         ),
-        (["--model", "1", "--gpu", ""], "--gpu is '', which names no GPU that is known"),
+        (["--model", "1", "--gpu", ""], "--gpu is empty; give the name of a GPU"),
         (["--model", "1", "--gpus", "2"], "--gpus is 2 and --gpu is missing; give --gpu, too"),
         (["--model", "1", "--gpu-memory", "16"], "--gpu-memory is 16 and --gpu is missing; give --gpu, too"),
         (["--model", "1", "--gpu", "x", "--gpu-memory", "0"], "--gpu-memory is 0; give GB of one GPU"),

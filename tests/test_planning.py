@@ -42,7 +42,7 @@ from magpie_hf.planning import asking, sizes
 from magpie_hf.planning import measure as measuring
 from magpie_hf.planning.bounds import bounds_of
 from magpie_hf.planning.bursts import TRIES, Burst, _burst, _fit, speed_of
-from magpie_hf.planning.comparison import outcome_line
+from magpie_hf.planning.comparison import outcome_line, show_outcome
 from magpie_hf.planning.finished import left_of, refined, seen_in
 from magpie_hf.planning.lengths import BETWEEN, Law, Length, fitted
 from magpie_hf.planning.loads import loads_of
@@ -542,7 +542,7 @@ def test_a_plan_and_its_outcome_are_kept_and_summed_over_commands(answers: Answe
     ],
 )
 def test_what_came_otherwise_than_planned_is_explained(
-    samples: int, instruct: float, candidates: float, why: str
+    samples: int, instruct: float, candidates: float, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     numbers = (
         Compared("problems algebra", "rows", 10, 10),
@@ -551,6 +551,9 @@ def test_what_came_otherwise_than_planned_is_explained(
         Compared("tokens candidates", "tokens", 4.2e6, candidates),
     )
     assert outcome_line(Outcome(True, 1, numbers)).partition(" tokens")[2] == why
+    show_outcome(Outcome(True, 1, numbers))
+    table = capsys.readouterr().out
+    assert table.endswith(f"tokens: {why.removeprefix(', ')}\n" if why else " 1.02\n"), table
     unfinished = replace(
         Outcome(False, 1, numbers[:3]), numbers=(*numbers[:2], replace(numbers[3], actual=1e6))
     )

@@ -918,7 +918,11 @@ def test_speed_is_sampled_over_time(tmp_path: Path) -> None:
             ),
         ),
         ("gone", ["run"], "is missing; run the build again, then look at it"),
-        ("begun", ["run"], "the build in run has no sample yet; wait for the first, or run the build again"),
+        (
+            "begun",
+            ["run"],
+            "the build in run has no finished samples yet (the first 64 of a domain come together); wait",
+        ),
         ("plain", ["run", "--out", "run"], "run cannot be written (Is a directory); choose another --out"),
         ("plain", ["run", "--out", "run/README.md/x.html"], "cannot be written"),
         ("plain", ["run", "--out", "/proc/nowhere/x.html"], "cannot be written"),

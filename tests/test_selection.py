@@ -20,6 +20,7 @@ from magpie_hf.domains import DOMAINS, Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.schema import CLEAN, CONTAMINATION, INSTRUCTION, SIGNATURE, TAGS
+from magpie_hf.selection.complaint import complaint
 from magpie_hf.selection.selection import FILTERED, FIRST_LOOK, SECOND_LOOK, WINDOW, Acceptance, Selection
 from magpie_hf.stages.signature import Signature
 from magpie_hf.store.rows import Rows, in_memory, seed_rows
@@ -208,6 +209,14 @@ def test_a_domain_without_any_yield_ends_with_its_reasons_and_a_sample() -> None
     )
     assert selection.wanted(7) == []
     assert (selection.hopeless or "").endswith("another model or tagger, or looser rules")
+    for reason, way in (
+        ("length", "Try a larger --instruction-max-tokens"),
+        ("near_duplicate", "Try a higher --instruction-temperature, or --topics: the model repeats itself"),
+        ("not_tagged", "Try another --tagger: this one gives no valid labels"),
+    ):
+        told = complaint("none", "algebra", [(reason, "x"), (reason, "y"), ("missing", "z")])
+        assert told.endswith(way)
+        assert complaint("none", "algebra", [(reason, "x"), ("missing", "z")]).endswith("or looser rules")
     banded = {"algebra": [{**one, "dropped": "too_easy"} for one in sampled["algebra"]]}
     selection, _ = selected(banded, {"algebra": 40}, Acceptance())
     assert "Try a wider --pass-rate, another --pass-model, or --harden" in (selection.hopeless or "")

@@ -290,6 +290,24 @@ def test_work_that_shares_an_engine_shares_its_time() -> None:
     assert (one.of(12.0), other.of(4.0)) == (2 + 7, 3)
 
 
+def test_opening_an_engine_is_no_time_of_a_stage() -> None:
+    with shares.sharing() as one:
+        shares.opened(7.0)
+        shares.started("opened", 7.0, 1)
+        shares.opened(2.0)  # as a later request that waits to be sent: these seconds count as asking
+    shares.ended("opened", 7.0, 10.0, 1)
+    assert one.of(11.0) == 3 + 1
+
+
+def test_a_stage_takes_as_long_with_an_engine_that_loads_slowly(answers: Answers, tmp_path: Path) -> None:
+    answers.cut_every = 0
+    engine = Paced(answers.model, answers, load=1.5)
+    recipe = replace(small_recipe(answers), generator=engine, solver=engine)
+    build(replace(recipe, domains=recipe.domains[:1]), tmp_path)
+    (one,) = (stage for stage in status(tmp_path).stages if stage.label == "instruct")
+    assert 0 < one.seconds < 1
+
+
 def test_seconds_of_stages_are_no_longer_than_the_build(answers: Answers, tmp_path: Path) -> None:
     answers.cut_every = 0
     engine = Paced(answers.model, answers, load=0.0)

@@ -118,7 +118,7 @@ def _settled(wish: _Wish, parse: Callable[[list[str]], argparse.Namespace]) -> a
         else:
             _say("")
             for line in planned.lines:
-                _say(line, " " * 9)
+                _say(line, " " * 9, " " * 9 if line.startswith(" ") else "")
             runs = True
             try:
                 check_devices(options, planned.outline.sources.values())
@@ -196,7 +196,7 @@ def _ask_gpu(wish: _Wish) -> None:
 
 
 def _ask_bound(wish: _Wish, bounds: Sequence[Bound]) -> None:
-    """How long an answer may be. bounds: the default one, twice and four times as many."""
+    """How long an answer may be. bounds: the default one, and multiples by FACTORS that give more."""
     lines = (
         tr(
             "{factor}  {tokens:,} tokens: {truncated:.0%} truncated, {rows} SFT rows, {generated} tokens in"
@@ -207,13 +207,16 @@ def _ask_bound(wish: _Wish, bounds: Sequence[Bound]) -> None:
             rows=counted(one.rows),
             generated=shortened(one.generated),
         )
-        for factor, one in zip(FACTORS, bounds, strict=True)
+        for factor, one in zip(FACTORS, bounds, strict=False)
     )
     title = tr(
         "How long may an answer be? A longer one goes on to twice the bound; what is longer still is lost."
     )
     _list(title, [], *lines)
-    tokens = _answer(tr("1x, 2x, 4x or tokens"), FACTORS[0], lambda text: _tokens(text, bounds))
+    factors = ", ".join(FACTORS[: len(bounds)])
+    tokens = _answer(
+        tr("{factors} or tokens", factors=factors), FACTORS[0], lambda text: _tokens(text, bounds)
+    )
     wish.bound = None if tokens == bounds[0].tokens else tokens
 
 
@@ -250,11 +253,12 @@ def _usual_solver(model: str) -> str:
 def _tokens(text: str, bounds: Sequence[Bound]) -> int:
     """The bound that is meant: a multiple of the first one, or a number of tokens."""
     plain = _plain(text).replace(",", "")
-    for factor, one in zip(FACTORS, bounds, strict=True):
+    for factor, one in zip(FACTORS, bounds, strict=False):
         if plain in (factor, factor.removesuffix("x")):
             return one.tokens
     if not plain.isdecimal() or int(plain) < LEAST_BOUND:
-        raise BadInput(f"the bound is {text!r}; give 1x, 2x, 4x or at least {LEAST_BOUND} tokens")
+        factors = ", ".join(FACTORS[: len(bounds)])
+        raise BadInput(f"the bound is {text!r}; give {factors} or at least {LEAST_BOUND} tokens")
     return int(plain)
 
 

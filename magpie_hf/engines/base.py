@@ -6,6 +6,7 @@ Not here: chat templates, domains and datasets, which engines do not know.
 from __future__ import annotations
 
 import math
+import time
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from magpie_hf.engines import meter
+from magpie_hf.engines import meter, shares
 from magpie_hf.engines.journal import Journal, current, rating_keys, request_keys
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
@@ -207,7 +208,9 @@ class Engine(ABC):
 
     def _metered(self, prompt_tokens: int, start: Callable[[], Future[Result]]) -> Future[Result]:
         """Start a request and report it to the meter."""
+        began = time.monotonic()
         future = start()  # the first call opens the engine, which must not count as request time
+        shares.opened(time.monotonic() - began)
         future.add_done_callback(partial(_ended, meter.started(self.model.name), prompt_tokens))
         return future
 

@@ -19,17 +19,19 @@ from dataclasses import dataclass, field
 class Share:
     """The time of one piece of work, of which one thread starts the requests.
 
-    engines: seconds of engines, without those that other work had; asking: seconds with a request in flight.
+    engines: seconds of engines, without those that other work had; asking: seconds with a request in flight;
+    opening: seconds in which an engine was opened for the first request.
     """
 
     engines: float = 0.0
     asking: float = 0.0
+    opening: float = 0.0
     _flying: int = 0
     _since: float = 0.0
 
     def of(self, seconds: float) -> float:
         """What of these seconds, in which all of it was done, this work had for itself."""
-        return max(0.0, seconds - self.asking) + self.engines
+        return max(0.0, seconds - self.asking - self.opening) + self.engines
 
 
 @dataclass
@@ -61,6 +63,13 @@ def sharing() -> Iterator[Share]:
         yield share
     finally:
         _CURRENT.reset(token)
+
+
+def opened(seconds: float) -> None:
+    """Count how long the start of a request took, in which the first one of all opens the engine."""
+    share = _CURRENT.get()
+    if share is not None and not share._flying:
+        share.opening += seconds
 
 
 def started(name: str, at: float, requests: int) -> None:

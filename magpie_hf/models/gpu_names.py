@@ -28,6 +28,11 @@ _SAME = {"hbm2e": "pcie", "hbm3e": "3e", "ws": "workstation", "wk": "workstation
     ("mobile", "notebook", "ノート", "ラップトップ", "モバイル"), "laptop"
 )
 _OPTIONAL = ("pcie", "workstation", "3e")  # they tell some GPUs from their like, and of others mean nothing
+# A name with how many there are, before it or behind it
+_COUNTED = (
+    re.compile(r"x?(?P<count>\d\d?) ?[x×*]? ?(?P<name>.+)"),
+    re.compile(r"(?P<name>.+?) ?[(,]? ?[x×*:(,] ?(?P<count>\d\d?) ?[x×]?\)?"),
+)
 _SIZE = re.compile(r"(?<![\w.])(\d+) ?g(?:i?b)?(?!\w)")
 _SLICED = re.compile(r"(?:\bmig[ -]?)?\b(\d)g\.(\d+)gb(?:[+.-]\w+)*")
 # Spellings whose words are not those of the name, or whose size is none of its memory
@@ -68,9 +73,16 @@ def gpu_named(text: str, gibibytes: float | None = None) -> Gpu:
     gibibytes: its memory as its vendor states it, which makes any name good; without speed where the name is
     not known. Raises BadInput for a name that fits none or several.
     """
+    if not text.strip():
+        raise BadInput("--gpu is empty; give the name of a GPU, such as H100")
     plain = text.replace("_", " ")
     sliced = _SLICED.search(plain.lower())
     found = list(_slices(plain, sliced)) if sliced else meant(plain)
+    for counted in (one.fullmatch(plain.strip().lower()) for one in _COUNTED if not found):
+        if counted and meant(counted["name"]):
+            raise BadInput(
+                f"--gpu is {text!r}; give the name alone, and their number as --gpus {counted['count']}"
+            )
     if gibibytes is not None:
         memory = gibibytes * KEPT * 2**30 / 1e9
         near = min(found, key=lambda one: abs(one.gigabytes - memory), default=Gpu(text, memory))

@@ -112,6 +112,7 @@ def need_of(info: KnownModel | KnownScorer, gpu: Gpu, wide: bool = False) -> Nee
         info.weight_gigabytes * factor,
         SHAPES.get(number),
         2 * factor,
+        longest=info.context if isinstance(info, KnownScorer) else None,
         wide=getattr(info, "bytes_per_parameter", 2) >= 2,
         smaller=SMALLER.get(number, ()),
     )
@@ -134,7 +135,7 @@ def as_given(
         need,
         overhead=TIGHT_OVERHEAD if tight else need.overhead,
         value_bytes=1 if small else need.value_bytes,
-        longest=longest,
+        longest=need.longest if longest is None else longest,
         asked=asked,
     )
 

@@ -14,7 +14,8 @@ from typing import Any
 class Shape:
     """The parts of a model's config that decide how it can be split and how large its KV cache is.
 
-    windowed: layers that keep only the last `window` tokens.
+    layers: those whose cache grows with the tokens, so none of linear attention. windowed: layers that keep
+        only the last `window` tokens.
     latent: values per token and layer where all heads share them (MLA), which every GPU then holds whole; 0
         for a cache per head.
     longest: the model's own context in tokens; 0 where the config names none.
@@ -50,6 +51,8 @@ class Shape:
         return values * kept * value_bytes / 1e9
 
 
+# Kinds of layers, as configs name them, whose state has one size however many tokens there are
+_CONSTANT = ("linear_attention", "mamba", "mamba2", "recurrent", "conv", "moe")
 # From the models' config.json. Experts of model 3 have 2,048 units and are split like the feed-forward layers
 # of its first three layers.
 SHAPES: dict[int, Shape] = {
@@ -69,12 +72,12 @@ def shape_of(config: Mapping[str, Any]) -> Shape | None:
     if not layers or not heads:
         return None
     names = ("num_key_value_heads", "num_kv_heads", "multi_query_group_num")
-    kinds = list(config.get("layer_types") or ())
+    kinds = list(config.get("layer_types") or _patterned(config, layers))
     latent = (config.get("kv_lora_rank") or 0) and config["kv_lora_rank"] + (
         config.get("qk_rope_head_dim") or 0
     )
     return Shape(
-        layers,
+        layers - sum(kind in _CONSTANT for kind in kinds),
         heads,
         next((config[name] for name in names if config.get(name)), heads),
         config.get("head_dim") or (config.get("hidden_size") or 0) // heads,
@@ -84,6 +87,21 @@ def shape_of(config: Mapping[str, Any]) -> Shape | None:
         latent=latent,
         longest=config.get("max_position_embeddings") or 0,
     )
+
+
+def _patterned(config: Mapping[str, Any], layers: int) -> list[str]:
+    """The kinds of layers of which every so many is of full attention; [] where a config says no such thing.
+
+    Gemma 3's leaves out its pattern where it is the usual one.
+    """
+    usual = 6 if str(config.get("model_type")).startswith("gemma3") else 0
+    if every := config.get("full_attention_interval"):
+        other = "linear_attention"
+    elif config.get("sliding_window") and (every := config.get("sliding_window_pattern") or usual):
+        other = "sliding_attention"
+    else:
+        return []
+    return ["full_attention" if at % every == 0 else other for at in range(1, layers + 1)]
 
 
 def _largest(size: int | Sequence[int]) -> int:

@@ -19,8 +19,9 @@ FACTORS = (1, 2, 4)  # of the answers' bound, which a plan compares
 class Bound:
     """What a bound of the answers is likely to give.
 
-    tokens: the bound; final: with the doublings of truncated answers; truncated: share of the answers that
-    are longer than that; generated: tokens of the whole build; rows: SFT rows; hours: None where not known.
+    tokens: the bound, or what the context leaves where that is less; final: with the doublings of truncated
+    answers; truncated: share of the answers that are longer than that; generated: tokens of the whole build;
+    rows: SFT rows; hours: None where not known.
     """
 
     tokens: int
@@ -34,11 +35,14 @@ class Bound:
 def bounds_of(
     outline: Outline, estimates: Estimates, hours: Callable[[Outline, Estimates], float | None]
 ) -> list[Bound]:
-    """The bound of the build and its multiples by FACTORS."""
+    """The bound of the build and its multiples by FACTORS, as far as the context lets these give more."""
     tokens = sum(load.tokens.mid for load in loads_of(outline, estimates))
-    found = []
+    found: list[Bound] = []
     for factor in FACTORS:
         larger = outline.larger(factor)
+        final = max(larger.bound(domain) for domain in larger.domains)
+        if found and final == found[-1].final:
+            break
         longer = estimates if factor == 1 else _longer(outline, larger, estimates)
         law = estimates.laws[1]
         rows = (
@@ -47,8 +51,8 @@ def bounds_of(
         )
         found.append(
             Bound(
-                max(domain.candidate.max_tokens for domain in larger.domains),
-                max(larger.bound(domain) for domain in larger.domains),
+                min(final, max(domain.candidate.max_tokens for domain in larger.domains)),
+                final,
                 truncated_of(larger, law),
                 tokens + _more(outline, larger, estimates),
                 sum(rows),

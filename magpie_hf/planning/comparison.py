@@ -28,6 +28,8 @@ def show_outcome(outcome: Outcome) -> None:
         for one in outcome.numbers
     ]
     print_table(to, [tr("what"), tr("planned"), tr("actual"), tr("ratio")], rows, (1, 2, 3))
+    for why in _because(outcome):
+        to.print(tr("tokens: {why}", why=why))
     if not outcome.finished:
         to.print(tr("the build has not finished"))
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 
 from magpie_hf.errors import BadInput
@@ -26,19 +27,34 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 def local_gpus() -> tuple[Gpu, ...]:
     """The GPUs of this machine, by nvidia-smi; none where that is missing or fails.
 
-    Of several, those that CUDA_VISIBLE_DEVICES names by number. Of a GPU that is cut into slices, one of
-    them, as CUDA shows no more to a process.
+    Of several, those that CUDA_VISIBLE_DEVICES names. Of a GPU that is cut into slices, one of them, as CUDA
+    shows no more to a process.
     """
     lines = _asked("--query-gpu=name,memory.total,mig.mode.current", "--format=csv,noheader,nounits")
     found = [[part.strip() for part in line.rsplit(",", 2)] for line in lines if line.count(",") >= 2]
     if any(mode == "Enabled" for _, _, mode in found):
         return _slice()
     named = [_known(name, mebibytes) for name, mebibytes, _ in found]
-    visible = os.environ.get(VISIBLE, "").replace(" ", "")
-    if re.fullmatch(r"\d+(,\d+)*", visible):
-        chosen = [int(number) for number in visible.split(",")]
-        named = [named[number] for number in chosen if number < len(named)]
+    if (visible := os.environ.get(VISIBLE)) is not None:
+        named = [named[number] for number in _numbers(visible) if number < len(named)]
     return tuple(gpu for gpu in named if gpu is not None)
+
+
+def _numbers(visible: str) -> Iterator[int]:
+    """The numbers of GPUs that are named by number or by the beginning of their UUID.
+
+    As CUDA does, up to the first name that is none: nothing hides all GPUs, and so does -1.
+    """
+    lines = _asked("-L") if "GPU-" in visible else []
+    listed = [re.match(r"GPU (\d+): .+\(UUID: (.+)\)", line) for line in lines]
+    for name in visible.replace(" ", "").split(","):
+        if name.isdecimal():
+            yield int(name)
+            continue
+        found = [int(gpu[1]) for gpu in listed if gpu and name and gpu[2].startswith(name)]
+        if len(found) != 1:
+            return
+        yield found[0]
 
 
 def _asked(*words: str) -> list[str]:

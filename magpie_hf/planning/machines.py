@@ -46,7 +46,7 @@ class Fit:
 
     parallelism: None where it does not fit or its size is not known, for the reason `why`; sequences: how
     many requests of the length that is asked for fit at once on one engine, which has room for `length`
-    tokens each. refused: whether it does not fit.
+    tokens each; 0 where the size of its cache is not known. refused: whether it does not fit.
     """
 
     source: str
@@ -154,7 +154,7 @@ def _fit(model: Sized, gpu: Gpu, count: int, how: Placing) -> Fit:
         parallelism = choose(size.need, [gpu] * count, how.utilization, how.tensor, how.data)
     except BadInput as error:
         return Fit(model.source, None, 0, str(error), refused=True)
-    room = size.need.requests(parallelism.tensor, gpu, how.utilization)
+    room = size.need.requests(parallelism.tensor, gpu, how.utilization) if size.need.shape else 0
     return Fit(model.source, parallelism, room, parallelism.why.partition(": ")[2], size.need.request)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from magpie_hf.models.generation import OF_DOMAIN
 from magpie_hf.planning.plan import Plan
 from magpie_hf.planning.view import bounded, chat_lines, short, warnings
+from magpie_hf.planning.workload import Range
 from magpie_hf.text.columns import folded
 from magpie_hf.text.language import tr, translated
 from magpie_hf.text.numbers import count, dollars, duration, scaled, span
@@ -49,7 +50,10 @@ def _rows(plan: Plan) -> Table:
     for row in plan.rows:
         pairs = (row.pairs.times(1 - share), row.pairs.times(share))
         others = [one for one in (row.rl, row.tir) if one is not None]
-        ranges = (row.samples, row.dropped, row.train, row.test, *pairs, *others)
+        test = [round(round(one, 3)) for one in row.test]  # so that the two sum up to the rows here, too
+        whole = (round(train + held) for train, held in zip(row.train, row.test, strict=True))
+        train = Range(*(sft - held for sft, held in zip(whole, test, strict=True)))
+        ranges = (row.samples, row.dropped, train, Range(*test), *pairs, *others)
         rows.append([row.domain, count(row.problems), *(span(one, count) for one in ranges)])
     title = tr(
         "Rows, and those of the published files (parquet) by split: answers of at most {bound} tokens",
@@ -78,7 +82,7 @@ def _bounds(plan: Plan) -> Table:
             count(one.rows),
             *([] if one.hours is None else [duration(one.hours * 3600)]),
         ]
-        for one in plan.bounds
+        for one in (plan.bounds if len(plan.bounds) > 1 else ())
     ]
     return tr("What a larger bound gives (likely values)"), named, rows, range(len(named))
 
@@ -139,7 +143,7 @@ def _models(plan: Plan) -> Table:
             fit.source,
             machine.gpu.name,
             str(machine.count),
-            count(fit.length) if fit.sequences else "",
+            count(fit.length) if fit.length else "",
             count(fit.sequences) if fit.sequences else "",
             translated(fit.why),
         ]

@@ -110,7 +110,7 @@ def answers_lines(plan: Plan) -> Iterator[str]:
         bound=bound,
         rows=count(now.rows),
     )
-    parts = (
+    parts = [
         tr(
             "at {bound}: {truncated:.0%}, {tokens} tokens, {rows} rows",
             bound=count(one.tokens),
@@ -119,7 +119,9 @@ def answers_lines(plan: Plan) -> Iterator[str]:
             rows=count(one.rows),
         )
         for one in larger
-    )
+    ]
+    if not larger:
+        parts = [tr("a larger bound gives no more: the model's context ends there")]
     yield f"{'':8} {'; '.join(parts)}"
 
 

@@ -25,6 +25,7 @@ from magpie_hf.report.so_far import samples_so_far
 from magpie_hf.review.marks import Kept, kept_marks
 from magpie_hf.run.status import Status, status
 from magpie_hf.schema import CANDIDATES_CONFIG, SIDES, SUFFIXES
+from magpie_hf.selection.demand import FIRST_LOOK
 from magpie_hf.stage import fingerprint
 from magpie_hf.store import lock
 from magpie_hf.store.records import LOCK, RUN, check_is_build, record_of
@@ -139,7 +140,10 @@ def _part(folder: Path, state: Status, scratch: Path) -> Source:
     )
     dropped = _dropped(folder) | dropped
     if not data and not dropped and not waiting:
-        raise BadInput(f"the build in {folder} has no sample yet; wait for the first, or run the build again")
+        raise BadInput(
+            f"the build in {folder} has no finished samples yet (the first {FIRST_LOOK} of a domain come"
+            " together); wait for them, or run the build again"
+        )
     to = scratch / "data"
     to.mkdir()
     write_data(data, to)

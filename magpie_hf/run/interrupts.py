@@ -57,6 +57,8 @@ def _stop(number: int, out: Path | None, leave: Callable[[], TextIO]) -> NoRetur
     flush()
     recorder.stop()
     program = ["magpie-hf"] if sys.argv[0].endswith("magpie-hf") else ["python", sys.argv[0]]
+    if sys.argv[0].endswith("magpie_hf/__main__.py"):
+        program = ["python", "-m", "magpie_hf"]
     command = shlex.join([*program, *sys.argv[1:]])
     if out is None:
         said = tr("stopped; a sweep keeps nothing. Begin again with: {command}", command=command)

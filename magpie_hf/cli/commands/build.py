@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,24 @@ from magpie_hf.domains import Domain
 from magpie_hf.errors import BadInput
 from magpie_hf.progress.events import PlanMade
 from magpie_hf.run.interrupts import stopping_at_once
-from magpie_hf.text.language import tr
+from magpie_hf.text.language import tr, translated
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
 
 from magpie_hf.cli.commands.build_options import add_options
+
+# What helps where problems have no pair, by the reason
+_WAYS = {
+    "no_correct": "check the reference answers, or use a better solver",
+    "incomplete": "raise --max-tokens, or give more candidates (--k)",
+    "unscored": "use another --scorer or --judge: it gives most answers no score",
+    "same_text": "raise --candidate-temperature, or give more candidates (--k)",
+    "length_ratio": "raise --max-length-ratio, or give more candidates (--k)",
+    "score_gap": "use another --scorer or --judge, which tells the answers apart, or lower --min-score-gap",
+    "unconfirmed": "leave out --pairs-checked, or use a better --checker",
+}
 
 
 def add(commands: Any) -> None:
@@ -112,7 +124,7 @@ def _report(datasets: dict[str, DatasetDict], with_rl: bool, with_tools: bool, o
     """Print the number of rows and the outcome of the plan; returns the exit code."""
     from magpie_hf.planning.comparison import outcome_line
     from magpie_hf.planning.outcome import outcome_of
-    from magpie_hf.schema import DEFAULT_CONFIG, SIDES, TEXT_SPLITS
+    from magpie_hf.schema import CANDIDATES_CONFIG, DEFAULT_CONFIG, SIDES, TEXT_SPLITS
     from magpie_hf.stages.exports.rl import ExportRL
     from magpie_hf.stages.exports.tir import ExportTIR
 
@@ -148,8 +160,18 @@ def _report(datasets: dict[str, DatasetDict], with_rl: bool, with_tools: bool, o
     if with_tools:
         show.result(tr("{count:,} answers with tools", count=tools))
     if empty:
-        missing = tr(
-            "no row came of {splits}; sample more (--count) or raise --max-tokens", splits=", ".join(empty)
-        )
+        way_out = translated(_way_out(datasets[CANDIDATES_CONFIG], {key.partition(" ")[0] for key in empty}))
+        missing = tr("no row came of {splits}; {way_out}", splits=", ".join(empty), way_out=way_out)
         show.error(f"magpie-hf: {missing}")
     return INCOMPLETE if empty else OK
+
+
+def _way_out(problems: DatasetDict, domains: set[str]) -> str:
+    """What helps against the reason for which most problems of these domains have no pair."""
+    reasons = Counter(
+        reason
+        for rows in problems.values()
+        for domain, reason in zip(rows["domain"], rows["pair_reason"], strict=True)
+        if reason is not None and domain in domains
+    )
+    return _WAYS.get(max(reasons, key=lambda reason: reasons[reason], default=""), "sample more (--count)")

@@ -39,6 +39,13 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{"formatter_class": Help, **options})
 
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
+        """Refuses what is left over here, where it is known which command's help to name."""
+        found, rest = super().parse_known_args(*arguments, **options)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
+
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         """Refuses "--option=--", of which argparse makes an empty list."""
         if action.option_strings and arg_strings == ["--"]:

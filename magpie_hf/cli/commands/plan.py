@@ -71,7 +71,7 @@ def add(commands: Any) -> None:
         "--gpu-memory",
         type=decimal,
         metavar="GB",
-        help="memory of --gpu, which makes any name good (default: by its name)",
+        help="memory of one --gpu as its maker states it, which makes any name good (default: by its name)",
     )
     own.add_argument(
         "--gpus",

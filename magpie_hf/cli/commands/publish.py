@@ -68,6 +68,8 @@ def _named(options: argparse.Namespace) -> tuple[Path, str]:
         names = "" if built.out else named(domains(built))  # for which given problems are read
         folder = folder_of(built.out, repository_or_folder(built.model), names)
         repo = repo or built.push
+    if repo is None and options.to:
+        raise BadInput("the dataset has no name, which its card says; give user/name behind the folder")
     if repo is None:
         raise BadInput("no dataset on the Hub is named; give user/name behind the folder")
     return folder, repo

@@ -354,7 +354,7 @@ class Pool:
             self._finish(
                 EngineError(
                     f"no server of {self._model.name} has answered a request for {now - max(since):.0f} s:"
-                    f" {each}"
+                    f" {each}; start one and run the same command again: what is finished is safe"
                 )
             )
 
