@@ -330,9 +330,10 @@ class Recipe:
     def _harden(self, domain: Domain, engine: Engine, above: float) -> Harden:
         _, warm = opinion_sampling(domain, engine.model)
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model, engine.model)))
-        clean = Clean(models, self.languages)
+        clean = Clean(models, self.languages, self.reads_closely)
         concepts = concepts_of(domain.key, (text.topic for text in domain.texts))
-        return Harden(engine, warm, concepts, above, clean, by_reference=self.reference == USED)
+        by_reference = self.reference == USED
+        return Harden(engine, warm, concepts, above, clean, by_reference=by_reference, near=self.near)
 
     def _screen(self, answered: Places) -> Screen:
         """The rules that need no answers; those of one's own may read what the places of answers make."""
