@@ -73,7 +73,7 @@ class ToolAnswers(Stage):
     """
 
     name: ClassVar[str] = "tool_answers"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed", "majority_answer", "majority_share")
     reads_too: ClassVar[tuple[str, ...]] = ("reference_answer",)
 
