@@ -75,7 +75,7 @@ from magpie_hf.stages.solving import Instruction
 from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.take import AsGiven, Take
-from magpie_hf.stages.tool_answers import ToolAnswers
+from magpie_hf.stages.tool_answers import ToolAnswers, tool_instruction
 from magpie_hf.stages.verify import Verify
 
 
@@ -440,7 +440,8 @@ class Recipe:
             self.tir,
             self.pairing.min_majority_share,
             self.reference == USED,
-            limits=self.verify.limits,
+            tool_instruction(self.instruction),
+            self.verify.limits,
         )
 
     def _delta(self, domain: Domain, rejecter: Engine) -> Delta:
