@@ -229,6 +229,18 @@ def _scaled(example: Sequence[Request], mean: float) -> tuple[Request, ...]:
     return tuple(replace(one, tokens=max(1, round(one.tokens * factor))) for one in example)
 
 
+def within_given(outline: Outline, estimates: Estimates, reuse: Reuse) -> Outline:
+    """With no more problems than the given ones are likely to have inside a band of pass rates."""
+    if not outline.band or not outline.there:
+        return outline
+    domains = []
+    for domain in outline.domains:
+        accepted, filtered = reuse.selected.get(domain.key, (0, 0))
+        inside = (outline.there[domain.key] - filtered) * estimates.shares[domain.key].mid
+        domains.append(replace(domain, count=max(1, min(domain.count, accepted + round(inside)))))
+    return replace(outline, domains=tuple(domains))
+
+
 def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
     """The requests and tokens of each stage that are left beside the rows that stay."""
     kept = {(one.domain, one.stage): one for one in reuse.stages if one.kept or not one.why}
@@ -241,7 +253,7 @@ def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
             rows, under_way, asked = (one.kept, one.under_way, one.asked) if one else (0, 0, 0)
             accepted, filtered = reuse.selected.get(domain.key, (0, 0))
             # Of samples that are answered before they are selected, some are accepted
-            before = outline.band and not outline.given and stage not in (*SAMPLING, *SELECTED)
+            before = outline.band and stage not in (*SAMPLING, *SELECTED)
             for at in range(3):
                 needed, there = float(domain.count), float(rows)
                 if before:
