@@ -68,10 +68,12 @@ def seen_in(folder: Path, reuse: Reuse, band: tuple[float, float] | None = None)
     if not kept:
         return None
     state = status(folder)
+    # Given problems are sampled by nobody
+    first = "instruct" if any(one.stage == "instruct" for one in reuse.stages) else "candidates"
     yields = {
         one.domain: (one.accepted, one.filtered)
         for one in state.selection
-        if (one.domain, "instruct") in kept and one.filtered and one.domain in reuse.selected
+        if (one.domain, first) in kept and one.filtered and one.domain in reuse.selected
     }
     shares = {one.domain: one.accepted / max(1, one.filtered) for one in state.selection}
     stages = [one for one in state.stages if (one.domain, without_round(one.label)) in kept]
@@ -198,7 +200,7 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
     )
     accepted, filtered = (sum(counts[at] for counts in seen.yields.values()) for at in (0, 1))
     shares = dict(before.shares)
-    if filtered >= LEAST and not outline.given:
+    if filtered >= LEAST and (outline.band or not outline.given):
         shares = {key: share_range(*seen.yields.get(key, (accepted, filtered))) for key in shares}
         counts = {"accepted": accepted, "filtered": filtered}
         words.append(
