@@ -76,6 +76,18 @@ COLUMNS = (
     ("`<domain>_rl`", "`train`, `test`", "rl", schema.RL),
     ("`<domain>_tir`", "`train`, `test`", "tir", schema.TIR),
 )
+# Columns that follow those, by the option that adds them.
+MORE = {
+    "--topics": schema.TOPIC,
+    "--answer-column": schema.WITH_REFERENCE,
+    "--rejected-solver": {name: one for of in schema.WITH_DELTA.values() for name, one in of.items()},
+    "--checker": schema.OPINIONS["checker"],
+    "--program": schema.OPINIONS["program"],
+    "--objections": schema.OPINIONS["objections"],
+    "--known-set": schema.OPINIONS["known"],
+    "--pass-model": schema.OPINIONS["pass_rate"],
+    "--harden": schema.OPINIONS["harden"],
+}
 FILES = (
     (
         records.RECORD,
@@ -146,6 +158,9 @@ def reference() -> str:
         *(part for one in CONFIGURATIONS for part in _configuration(one)),
         "## Columns",
         *(part for one in COLUMNS for part in _columns(*one)),
+        "### Columns that options add",
+        "They follow those above, in the configurations that are named.",
+        _table(("column", "type", "option", "in", "means"), list(_more())),
         "### Dropped samples",
         "`run/dropped/<domain>/*.parquet`, which are not published.",
         _table(("column", "type"), [(f"`{name}`", _type(kind)) for name, kind in schema.DROPPED.items()]),
@@ -296,6 +311,15 @@ def _columns(name: str, splits: str, kind: str, features: Features) -> Iterator[
         ("column", "type", "means"),
         [(f"`{column}`", _type(one), meanings[column]) for column, one in features.items()],
     )
+
+
+def _more() -> Iterator[tuple[str, ...]]:
+    words = yaml.safe_load((CARDS / "words.en.yaml").read_text(encoding="utf-8"))["columns"]
+    for option, columns in MORE.items():
+        for column, one in columns.items():
+            kinds = [(name, kind) for name, _, kind, own in COLUMNS if column in words[kind].keys() - own]
+            where = ", ".join(name for name, _ in kinds)
+            yield f"`{column}`", _type(one), f"`{option}`", where, words[kinds[0][1]][column]
 
 
 def _type(feature: Any) -> str:

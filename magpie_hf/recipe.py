@@ -75,7 +75,7 @@ from magpie_hf.stages.solving import Instruction
 from magpie_hf.stages.step import Step, own_columns
 from magpie_hf.stages.tag import Tag
 from magpie_hf.stages.take import AsGiven, Take
-from magpie_hf.stages.tool_answers import ToolAnswers
+from magpie_hf.stages.tool_answers import ToolAnswers, tool_instruction
 from magpie_hf.stages.verify import Verify
 
 
@@ -330,9 +330,10 @@ class Recipe:
     def _harden(self, domain: Domain, engine: Engine, above: float) -> Harden:
         _, warm = opinion_sampling(domain, engine.model)
         models = tuple(dict.fromkeys((self.generator.model, self.solver.model, engine.model)))
-        clean = Clean(models, self.languages)
+        clean = Clean(models, self.languages, self.reads_closely)
         concepts = concepts_of(domain.key, (text.topic for text in domain.texts))
-        return Harden(engine, warm, concepts, above, clean, by_reference=self.reference == USED)
+        by_reference = self.reference == USED
+        return Harden(engine, warm, concepts, above, clean, by_reference=by_reference, near=self.near)
 
     def _screen(self, answered: Places) -> Screen:
         """The rules that need no answers; those of one's own may read what the places of answers make."""
@@ -439,7 +440,8 @@ class Recipe:
             self.tir,
             self.pairing.min_majority_share,
             self.reference == USED,
-            limits=self.verify.limits,
+            tool_instruction(self.instruction),
+            self.verify.limits,
         )
 
     def _delta(self, domain: Domain, rejecter: Engine) -> Delta:

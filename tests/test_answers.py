@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from magpie_hf.answers.comparison import Limits, Verdict, compare, is_readable
 from magpie_hf.answers.extraction import final_answer
-from magpie_hf.answers.notation import braced, normalise
+from magpie_hf.answers.notation import braced, for_reward, normalise
 from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.answers.worker_pool import POOL, Lost, Pool
 from magpie_hf.errors import BadInput
@@ -1003,6 +1003,9 @@ SOLUTIONS: list[tuple[str, str | None]] = [
     ("**答え：** 73", "73"),
     ("よって、求める値は 12 である。", "12"),
     ("答えは『解なし』です。", "解なし"),
+    ("よって、求める確率は2分の1です。", "2分の1"),
+    ("答え：-3分の2", "-3分の2"),
+    ("したがって、答えは全部で12通りです。", "12通り"),
     ("答えは次のようになる。", None),
     ("故答案为：12", "12"),
     ("Therefore, there are 35 such subsets.", "35"),
@@ -1180,6 +1183,30 @@ def test_a_ground_truth_is_written_as_the_reward_of_trl_reads_it(answer: str, go
     said, published = f"It is $\\boxed{{{answer}}}$.", f"$\\boxed{{{gold}}}$"
     scores = accuracy_reward([[{"content": text}] for text in (published, said)], [published] * 2)
     assert scores == [1.0, float(answer == gold)], "the card says that it gives 0 to \\frac12 in a completion"
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("１２通り", "12"),
+        (r"12\text{ 個}", "12"),
+        ("2分の1", r"\frac{1}{2}"),
+        ("−３", "-3"),
+        (r"\frac12 倍", r"\frac{1}{2}"),
+    ],
+)
+def test_a_ground_truth_in_japanese_is_written_as_the_reward_reads_it(answer: str, gold: str) -> None:
+    from trl.rewards import accuracy_reward
+
+    assert for_reward(answer) == gold
+    assert is_readable(answer)
+    said = [[{"content": f"よって $\\boxed{{{text}}}$ です。"}] for text in (gold, "7")]
+    assert accuracy_reward(said, [f"$\\boxed{{{gold}}}$"] * 2) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("answer", ["90分", "12通り以上", "3 または 5", "第3項", "12 apples", "2個、3個"])
+def test_a_unit_and_words_are_no_counter(answer: str) -> None:
+    assert not is_readable(answer)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from test_stage import byte_model, text_of
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.models.sampling import Sampling
+from magpie_hf.stages.clean import Clean
 from magpie_hf.stages.harden import LANGUAGE, NO_ANSWER, NO_PROBLEM, SAME_PROBLEM, Harden, fault, parsed
 
 PARENT = "A fair coin is tossed 5 times. What is the probability that heads appears exactly 3 times?"
@@ -123,6 +124,12 @@ FAULTS: dict[str, list[tuple[str, str | None]]] = {
 }
 
 
+def left_to(text: str, reason: str | None) -> str | None:
+    """What the rules say of a fault where a tagger reads it: they only suspect what is not certain."""
+    unsure = reason == "no_task" or (reason == "contains_solution" and "Solution:" not in text)
+    return None if unsure else reason
+
+
 def test_the_rules_see_faults_of_form_and_the_same_problem() -> None:
     said = {kind: [fault(PARENT, text) for text, _ in table] for kind, table in FAULTS.items()}
     assert said == {kind: [expected for _, expected in table] for kind, table in FAULTS.items()}
@@ -130,6 +137,20 @@ def test_the_rules_see_faults_of_form_and_the_same_problem() -> None:
     print(f"faults that the rules see, of 6 of each kind: {found}")
     assert sum(map(len, FAULTS.values())) == 30
     assert fault(PARENT, HARDER) is None
+    asked = {
+        kind: [fault(PARENT, text, Clean((), suspects=True)) for text, _ in table]
+        for kind, table in FAULTS.items()
+    }
+    assert asked == {kind: [left_to(*one) for one in table] for kind, table in FAULTS.items()}
+
+
+def test_a_problem_repeats_its_parent_from_the_share_that_the_build_names() -> None:
+    with_words = "{} $G$ {} a finite group with $|G| = 3^5$, {} $H$ {} a subgroup of $G$ with $|H| = 3^4$."
+    asked = " Find the number of cosets of $H$ in $G$."
+    parent = with_words.format("Let", "be", "and let", "be") + asked
+    other = with_words.format("Suppose that", "is", "and that some", "is") + asked
+    said = [fault(parent, other, near=near) for near in (0.3, 0.6, 0.9)]
+    assert said == [SAME_PROBLEM, SAME_PROBLEM, None]
 
 
 def test_a_harder_problem_is_in_the_language_of_its_parent() -> None:

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from datasets import Features, Value
 from samples import labels, problem
-from test_harden import FAULTS
+from test_harden import FAULTS, left_to
 from test_pass_rate import number_of, rows_of
 
 from conftest import CANDIDATES, Answers, measured_by_itself, small_domain
@@ -59,6 +59,7 @@ BAND = (0.1, 0.8)
 TEXTS = [text for number in range(400) if not asks_for_proof(text := problem(number))]
 EASY, HARDER, HARDEST = TEXTS[:66], TEXTS[100:166], TEXTS[200:266]
 MEDIUM = TEXTS[300:308]  # inside the band as they are
+NOT_ANSWERED = ("no_label", "not_alone", "unsolvable", "contains_solution")
 NOWHERE = ("I see no way.", "It is hard.\n<problem>\n\n</problem>")
 
 
@@ -67,7 +68,7 @@ def of_row(kind: str, fault: str, at: int) -> str:
     return ("", "Problem: ")[at % 2] + EASY[at] if kind == "the same problem" else fault
 
 
-PLANTED = [(kind, *fault) for kind, table in FAULTS.items() for fault in table]
+PLANTED = [(kind, fault, left_to(fault, reason)) for kind, of in FAULTS.items() for fault, reason in of]
 FAULT = {EASY[at]: of_row(kind, fault, at) for at, (kind, fault, _) in enumerate(PLANTED)}
 READ = {fault: kind for kind, fault, reason in PLANTED if reason is None}  # those that rules let pass
 GIVES = {
@@ -129,6 +130,7 @@ class Tagger(Answers):
             "two questions": {"complete": "no"},
             "unsolvable": {"solvability": "underdetermined"},
             "no answer": {"kind": "essay"},
+            "solution inside": {"solution": "begun"},
         }
         return replace(made, text=labels("algebra", **faults.get(kind, {})))
 
@@ -239,7 +241,7 @@ def test_harder_problems_take_the_place_of_easy_ones(cast: Cast, tmp_path: Path)
     )
 
     for row in gone:
-        assert (row["pass_rate"] is None) == (row["reason"] in ("no_label", "not_alone", "unsolvable")), row
+        assert (row["pass_rate"] is None) == (row["reason"] in NOT_ANSWERED), row
         assert row["reason"] != "too_easy" or row["pass_rate"] > BAND[1]
     records = json.loads(next(out.glob("*_algebra_ins.json")).read_text())
     assert {record["id"] for record in records} == {*rows}
@@ -252,6 +254,7 @@ def test_harder_problems_take_the_place_of_easy_ones(cast: Cast, tmp_path: Path)
     planted = {sampled_id(row["id"]): row for row in gone if (row["parent"] or row["problem"]) in FAULT}
     assert len(planted) == 30
     by_tagger = {"two questions": "not_alone", "unsolvable": "unsolvable", "no answer": "no_label"}
+    by_tagger["solution inside"] = "contains_solution"
     for row in planted.values():
         expected = by_tagger[READ[row["problem"]]] if row["problem"] in READ else "too_easy"
         assert (row["reason"], row["round"]) == (expected, 1 if row["problem"] in READ else None), row

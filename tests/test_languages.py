@@ -156,6 +156,7 @@ def test_topics_are_columns_and_a_resumed_build_asks_the_same(answers: Answers, 
         assert row["topic"] == chosen(domain.texts, row["generation"]["seed"]).topic
     assert {"topic", "persona"} <= set(built["candidates"]["train"].features)
     counted = status(tmp_path / "out").topics
+    assert r"\x1b[31mred" in replace(counted[0], topic="\x1b[31mred").line(), "nothing that a terminal obeys"
     assert sum(one.accepted for one in counted) == 12
     assert (
         sum(one.sampled for one in counted)

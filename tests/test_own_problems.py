@@ -29,6 +29,7 @@ from magpie_hf.domains import Domain, own_domain
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.errors import BadInput, NothingMade
 from magpie_hf.models.data_licence import DataLicence, check_source, licence_with
+from magpie_hf.planning.workload import INSIDE
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.problems.own.loading import Loaded, load
 from magpie_hf.problems.own.own import OwnProblems
@@ -547,6 +548,21 @@ def test_the_command_line_refuses_what_does_not_fit_before_anything_is_loaded(
     plan = json.loads(capsys.readouterr().out)
     assert [row["problems"] for row in plan["rows"]] == [4]
     assert "instruct" not in json.dumps(plan)
+
+
+def test_a_plan_counts_on_no_more_problems_than_are_given(
+    demo_model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A band of pass rates drops some of them once they are answered."""
+    model, file = str(demo_model), parquet(tmp_path / "mine.parquet", rows(100))
+    band = ["--pass-model", model, "--pass-rate", "0.1:0.8", "--k", "5", "--auto-extend", "0", "--json"]
+    given = ["plan", "--model", model, "--problems", str(file), *band, "--domains", "algebra"]
+    for more, answered in (([], 100), (["--count", "20"], 20 / INSIDE)):
+        assert main([*given, *more]) == OK
+        plan = json.loads(capsys.readouterr().out)
+        assert [row["problems"] for row in plan["rows"]] == [round(answered * INSIDE)]
+        (asked,) = (one["requests"][1] for one in plan["stages"] if one["stage"] == "candidates")
+        assert asked == pytest.approx(5 * answered)
 
 
 @pytest.mark.vllm

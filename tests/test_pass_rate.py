@@ -139,6 +139,8 @@ def test_pass_rates_of_a_smaller_model_stand_in_all_rows(solver: Solver, tmp_pat
         row["pass_rate"] for row in rows.values()
     }
 
+    assert "as too easy |" not in (out / "README.md").read_text(), "no band drops any"
+
     rl = rows_of(data, "algebra_rl")
     assert {*rl} == {one for one, row in labelled.items() if 0 < row["pass_rate"] < 1}
     kept = replace(recipe, easy_share=0.5, pass_votes=10)
@@ -215,6 +217,7 @@ def test_a_band_is_filled_exactly_in_the_order_of_samples(solver: Solver, tmp_pa
     assert f"; {inside:.0%} of the answered samples inside the band" in said
     english = " ".join((out / "README.md").read_text().split())
     assert "only problems with a pass rate from 0.1 to 0.8 count" in english
+    assert f"| {reasons['too_hard']} | {reasons['too_easy']} | {inside:.1%} |" in english
     assert "other/small" in english
     japanese = card.files(Folder(out).contents(out.glob("*/*")), "a/b", language="ja")["README.md"].decode()
     assert "正答率が 0.1 以上 0.8 以下の問題だけを数えました" in japanese

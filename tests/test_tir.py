@@ -39,13 +39,17 @@ from magpie_hf.recipe import Recipe
 from magpie_hf.stage import fingerprint
 from magpie_hf.stages import tool_answers, tool_trial
 from magpie_hf.stages.pair import Pair
+from magpie_hf.stages.solving import JAPANESE_INSTRUCTION, ByLanguage
 from magpie_hf.stages.tool_answers import (
     END_OF_CODE,
+    IN_JAPANESE,
+    INSTRUCTION,
     MOST_RUNS,
     MOST_SHOWN,
     RUN_SECONDS,
     ToolAnswers,
     code_at_the_end,
+    tool_instruction,
 )
 from magpie_hf.store.rows import Made, Rows, in_memory
 
@@ -146,6 +150,23 @@ def test_rounds(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     with keeping(Journal(known=stage.reusable(rows))):
         assert ToolAnswers(FakeEngine(model, again), WARM, min_majority_share=0.5)(given) == rows
     assert not again.prompts
+
+
+def test_japanese_problems_are_answered_so_where_japanese_is_asked_for(model: Model) -> None:
+    japanese, english = "次の和 $2 + 3$ を求めよ。", "Find the sum $2 + 3$."
+    for solving, told in (
+        (ByLanguage(), [IN_JAPANESE, INSTRUCTION]),
+        (JAPANESE_INSTRUCTION, [IN_JAPANESE, IN_JAPANESE]),
+        ("Solve it.", [INSTRUCTION, INSTRUCTION]),
+    ):
+        said = Rounds(model, {problem: list(AT_ONCE) for problem in (japanese, english)})
+        stage = ToolAnswers(FakeEngine(model, said), WARM, instruction=tool_instruction(solving))
+        rows = stage(
+            batch(problem=[japanese, english], majority_answer=["5", "5"], majority_share=[1.0, 1.0])
+        )
+        assert [one["asked_with"] for (one,) in rows["tool_answers"]] == [f"user: {text}" for text in told]
+        for problem, text in zip((japanese, english), told, strict=True):
+            assert [text in prompt for prompt in said.prompts if problem in prompt] == [True]
 
 
 def test_what_a_program_printed_is_kept_as_another_run_prints_something_else(model: Model) -> None:

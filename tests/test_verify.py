@@ -420,7 +420,7 @@ def test_what_changes_rows_is_in_the_identity() -> None:
     stage = Verify()
     assert identity(stage) == {
         "is": "verify",
-        "version": 7,
+        "version": 8,
         "limits": {"is": "Limits", "version": 1, "seconds": 5.0, "megabytes": 1024, "characters": 2000},
     }
     assert fingerprint(replace(stage, processes=7)) == fingerprint(stage)

@@ -11,12 +11,14 @@ from functools import lru_cache
 from itertools import product
 
 from magpie_hf.answers.spelling import RULES, SIGNS
+from magpie_hf.answers.units import known_unit, measure
 from magpie_hf.text.typesetting import levelled
 
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 _GROUPED = re.compile(r"(?<![\d.,])(?<!\d[ ,])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d|[, ]\d)")
 _COMMA = re.compile(rf"({_GROUPED.pattern})|, ?")
 _ROUNDS = 8
+_WITH_COUNTER = re.compile(r"(?P<value>.*[\d}]) ?(?P<unit>[^\x00-\x7f]{1,3})")
 _WITH_ARGUMENTS = re.compile(r"\\(?:[dtc]?frac|[dt]?binom|sqrt(?: ?\[[^\[\]]*\])?)(?![A-Za-z])")
 _ARGUMENT = re.compile(r"\s*(\{|\\[A-Za-z]+|[^\s{}\\])")
 
@@ -45,6 +47,20 @@ def _once(text: str) -> str:
     text = re.sub(r"(?<![A-Za-z0-9},]) | (?![A-Za-z0-9\\])", "", text)
     text = _COMMA.sub(lambda found: found[1] or ", ", text).strip()
     return re.sub(r"([\^_])\{([A-Za-z0-9])\}(?![A-Za-z0-9])", r"\1\2", text)
+
+
+def for_reward(answer: str) -> str:
+    """An answer as a reward reads it: 12 for １２通り, and with `braced` arguments.
+
+    Without Japanese, only the braces are other ones. What can be measured in several units keeps its unit.
+    """
+    if answer.isascii():
+        return braced(answer)
+    text = normalise(answer)
+    counted = _WITH_COUNTER.fullmatch(text)
+    unit = known_unit(counted["unit"]) if counted else None
+    text = counted["value"] if counted and unit and measure(unit) is None else text
+    return braced(answer if r"\text" in text else text)  # 3または5 are values in words, not one value
 
 
 def braced(text: str) -> str:

@@ -15,7 +15,7 @@ from latex2sympy2_extended import NormalizationConfig
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 from sympy.core.function import AppliedUndef
 
-from magpie_hf.answers.notation import assignment, braced, normalise, shape
+from magpie_hf.answers.notation import assignment, braced, for_reward, normalise, shape
 from magpie_hf.answers.values import prepared
 
 # The commands that math-verify reads correctly. It silently drops or misreads others: x' is x to it,
@@ -61,14 +61,15 @@ def readable(answer: str) -> bool:
     reads a completion. Words, open brackets and fields such as Q(sqrt 2) are misread or compared as strings
     only.
     """
-    text = normalise(answer)
+    written = for_reward(answer)
+    text = normalise(written)
     if not all(is_read(assignment(part)[1]) for part in shape(text).parts) or re.search(
         r"\\mathbb|\\ldots", text
     ):
         return False
     if sum(map(text.count, "([")) != sum(map(text.count, ")]")):
         return False
-    boxed = f"$\\boxed{{{braced(answer)}}}$"
+    boxed = f"$\\boxed{{{written}}}$"
     gold = parse(boxed, parsing_timeout=None)
     said = parse(boxed, _TRL, extraction_mode="first_match", parsing_timeout=None)
     # What it is meant as: \ln 2 \cdot 3 is \ln 6 to math-verify

@@ -31,7 +31,8 @@ _STATED = re.compile(
 _ADVERB = re.compile(
     r"(?:(?:exactly|only|simply|just|precisely|indeed|therefore|thus|hence|clearly|now|then|equal to|given by"
     r"|found to be"
-    r"|approximately|about|roughly)\s+|約\s*|およそ\s*)+(?=[-+\d$\\(\[{.a-h])",
+    r"|approximately|about|roughly)\s+|約\s*|およそ\s*"
+    r"|(?:全部で|全体で|合計で?|ちょうど)、?\s*)+(?=[-+\d$\\(\[{.a-h])",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
@@ -75,7 +76,7 @@ _NAMED = re.compile(r"(?:は|最大値|最小値|極大値|極小値)\s*$")
 _OR = re.compile(r"\s*,?\s*(?:or|または|,|、)\s*")
 _MATHS = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|(?<!\\)\$(.+?)(?<!\\)\$|\\\((.+?)\\\)", re.DOTALL)
 _VALUE = re.compile(
-    r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+)?(?:\s*\\?%)?|[A-H]|\([A-H]\)|yes|no|true|false|none",
+    r"[-+−]?(?:\\?\$)?\d[\d,.]*(?:\s*/\s*\d+|分の\d+)?(?:\s*\\?%)?|[A-H]|\([A-H]\)|yes|no|true|false|none",
     re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(

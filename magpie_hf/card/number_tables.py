@@ -238,18 +238,21 @@ class NumberTables:
 
     @property
     def passes(self) -> str:
-        """The pass rates of the problems, and what their band dropped; "" where no model measures them."""
+        """The pass rates of the problems, and what a band dropped; "" where no model measures them."""
         found = {key: one.passes for key, one in self.numbers.items() if one.passes is not None}
         rows = [
             [
                 *(code(key), _n(one.count), _n(one.never), _n(one.between), _n(one.always)),
                 _mean(one.mean),
                 *(_n(one.outside.get(reason, 0)) for reason in OUTSIDE),
-                _share(one.inside),
+                _share(1.0 if one.inside is None and one.count else one.inside),  # None: it dropped none
             ]
             for key, one in found.items()
         ]
-        return self._table("passes", rows) if rows else ""
+        heads = self.words["heads"]["passes"]
+        if (self.provenance.get("pass_rates") or {}).get("band") is None:
+            heads, *rows = (line[: -len(OUTSIDE) - 1] for line in (heads, *rows))
+        return table(heads, rows) if rows else ""
 
     @property
     def hardened(self) -> str:

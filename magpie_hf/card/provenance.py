@@ -27,8 +27,8 @@ from magpie_hf.problems.own.own import SPLIT
 from magpie_hf.recipe import Recipe
 from magpie_hf.recipe_file.writing import said_of
 from magpie_hf.stage import use_of
-from magpie_hf.stages.solving import solving_note
-from magpie_hf.stages.tool_answers import INSTRUCTION
+from magpie_hf.stages.solving import solving_note, texts_of
+from magpie_hf.stages.tool_answers import tool_instruction
 
 _PACKAGES = (
     "magpie-hf",
@@ -108,7 +108,11 @@ def provenance(recipe: Recipe, licence: DataLicence | None = None) -> dict[str, 
             **({"delta": recipe.chosen} if recipe.rejecter else {}),
         },
         "rl_majority_share": recipe.rl_majority_share,
-        **({"tir": recipe.tir, "tir_asked_with": INSTRUCTION} if recipe.tir else {}),
+        **(
+            {"tir": recipe.tir, "tir_asked_with": "\n\n".join(texts_of(tool_instruction(recipe.instruction)))}
+            if recipe.tir
+            else {}
+        ),
         **({"pass_rates": _passes(recipe)} if recipe.pass_model else {}),
         "held_out": {"share": recipe.held_out.share, "seed": recipe.held_out.seed},
         "recipe": said_of(recipe),

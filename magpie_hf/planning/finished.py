@@ -66,10 +66,12 @@ def seen_in(folder: Path, reuse: Reuse, band: tuple[float, float] | None = None)
     if not kept:
         return None
     state = status(folder)
+    # Given problems are sampled by nobody
+    first = "instruct" if any(one.stage == "instruct" for one in reuse.stages) else "candidates"
     yields = {
         one.domain: (one.accepted, one.filtered)
         for one in state.selection
-        if (one.domain, "instruct") in kept and one.filtered and one.domain in reuse.selected
+        if (one.domain, first) in kept and one.filtered and one.domain in reuse.selected
     }
     shares = {one.domain: one.accepted / max(1, one.filtered) for one in state.selection}
     stages = [one for one in state.stages if (one.domain, without_round(one.label)) in kept]
@@ -196,7 +198,7 @@ def refined(outline: Outline, before: Estimates, seen: Seen) -> Estimates:
     )
     accepted, filtered = (sum(counts[at] for counts in seen.yields.values()) for at in (0, 1))
     shares = dict(before.shares)
-    if filtered >= LEAST and not outline.given:
+    if filtered >= LEAST and (outline.band or not outline.given):
         shares = {key: share_range(*seen.yields.get(key, (accepted, filtered))) for key in shares}
         counts = {"accepted": accepted, "filtered": filtered}
         words.append(
@@ -227,6 +229,18 @@ def _scaled(example: Sequence[Request], mean: float) -> tuple[Request, ...]:
     return tuple(replace(one, tokens=max(1, round(one.tokens * factor))) for one in example)
 
 
+def within_given(outline: Outline, estimates: Estimates, reuse: Reuse) -> Outline:
+    """With no more problems than the given ones are likely to have inside a band of pass rates."""
+    if not outline.band or not outline.there:
+        return outline
+    domains = []
+    for domain in outline.domains:
+        accepted, filtered = reuse.selected.get(domain.key, (0, 0))
+        inside = (outline.there[domain.key] - filtered) * estimates.shares[domain.key].mid
+        domains.append(replace(domain, count=max(1, min(domain.count, accepted + round(inside)))))
+    return replace(outline, domains=tuple(domains))
+
+
 def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
     """The requests and tokens of each stage that are left beside the rows that stay."""
     kept = {(one.domain, one.stage): one for one in reuse.stages if one.kept or not one.why}
@@ -239,7 +253,7 @@ def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
             rows, under_way, asked = (one.kept, one.under_way, one.asked) if one else (0, 0, 0)
             accepted, filtered = reuse.selected.get(domain.key, (0, 0))
             # Of samples that are answered before they are selected, some are accepted
-            before = outline.band and not outline.given and stage not in (*SAMPLING, *SELECTED)
+            before = outline.band and stage not in (*SAMPLING, *SELECTED)
             for at in range(3):
                 needed, there = float(domain.count), float(rows)
                 if before:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magpie_hf.domains import Domain, sampled_as
 from magpie_hf.engines.vllm.arguments import read_arguments
@@ -31,6 +31,9 @@ from magpie_hf.models.switches import (
 from magpie_hf.planning.asking import patiently, unresolved, why_not
 from magpie_hf.planning.outline import Cutting, Outline
 from magpie_hf.problems.heldout import HeldOut
+
+if TYPE_CHECKING:
+    from magpie_hf.problems.own.loading import Loaded
 
 # Options on which lengths and yields depend.
 _DECIDING = (
@@ -88,8 +91,18 @@ def outline_of(options: argparse.Namespace, domains: tuple[Domain, ...], roles: 
         band=band_of(options.pass_rate),
         known=bool(options.known_set),
         harden=options.harden,
+        there=_there(options, domains),
         own=tuple(step.name for step in options.blocks.get("steps", ()) if step.engine is not None),
     )
+
+
+def _there(options: argparse.Namespace, domains: tuple[Domain, ...]) -> dict[str, int]:
+    """How many problems of each domain are given; none where they are sampled."""
+    loaded: Loaded | None = getattr(options, "own_problems", None)
+    if loaded is None:
+        return {}
+    every = len(loaded.problems)
+    return {one.key: loaded.domains.get(one.key, every) if loaded.own.domain else every for one in domains}
 
 
 def _place(options: argparse.Namespace, writer: Model | None) -> str:

@@ -87,7 +87,8 @@ class Outline:
     revision is given; given: whether the problems are given, and not sampled; objections, pass_votes: as in a
     Recipe; own: names of steps of one's own that ask a model; band: whether samples are answered before they
     are accepted, as a band bounds their pass rates, and which; known: whether problems are compared with sets
-    of known ones; harden: as in a Recipe, whose rounds count as more requests of the same stages.
+    of known ones; harden: as in a Recipe, whose rounds count as more requests of the same stages;
+    there: by domain, how many problems are given.
     """
 
     domains: tuple[Domain, ...]
@@ -116,6 +117,7 @@ class Outline:
     known: bool = False
     harden: int = 0
     own: tuple[str, ...] = ()
+    there: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sampling(self) -> list[Sampled]:

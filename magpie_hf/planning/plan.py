@@ -17,7 +17,7 @@ from magpie_hf.models.gpus import Gpu
 from magpie_hf.planning.bounds import Bound, bounds_of
 from magpie_hf.planning.disk import Disk, disk_of
 from magpie_hf.planning.duties import Duty, duties_of
-from magpie_hf.planning.finished import left_of, refined, seen_in
+from magpie_hf.planning.finished import left_of, refined, seen_in, within_given
 from magpie_hf.planning.here import local_gpus
 from magpie_hf.planning.inputs import said_of
 from magpie_hf.planning.loads import Load, loads_of
@@ -159,6 +159,7 @@ def plan_of(
             date=measured.date,
         )
         estimates = replace(estimates, words=(*estimates.words, words))
+    outline = within_given(outline, estimates, reuse)
     known = _with_caches(options, measured, models) if measured is not None and fits else None
     here = () if gpu or options.endpoint or options.ray else local_gpus()
     chosen = gpu or min(here, key=lambda one: one.gigabytes, default=None)

@@ -152,14 +152,12 @@ def assumed(outline: Outline) -> Estimates:
         "delta": UNANIMOUS,
     }
     each |= {stage: count for stage, count in asked.items() if stage in each}
-    each, shares = _banded(outline, each, Range(*YIELD))
+    each, shares = _banded(outline, each, Range(1, 1, 1) if outline.given else Range(*YIELD))
     two = [_problems_with(2, outline, one) for one in reversed(laws)]
     return Estimates(
         (short, likely, long),
         each,
-        dict.fromkeys((domain.key for domain in outline.domains), Range(1, 1, 1))
-        if outline.given
-        else {domain.key: shares for domain in outline.domains},
+        {domain.key: shares for domain in outline.domains},
         laws,
         Range(*AGREEING),
         Range(*(share * part for share, part in zip(PAIRS, two, strict=True))),

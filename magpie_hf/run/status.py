@@ -31,6 +31,7 @@ from magpie_hf.store.records import (
 )
 from magpie_hf.text.columns import padded
 from magpie_hf.text.language import tr, translated
+from magpie_hf.text.terminal import harmless
 
 LABEL = 12  # columns of a stage's name, where none is longer
 
@@ -115,7 +116,7 @@ class TopicStatus:
         more = tr("{share:.0%} near-duplicates", share=self.near_duplicates / self.sampled)
         if self.pass_rate is not None:
             more += ", " + tr("mean pass rate {rate:.2f}", rate=self.pass_rate)
-        return f"{self.domain:<14} {padded(tr('topic'), wide)} {counts:>15}  {more}  {self.topic}"
+        return f"{self.domain:<14} {padded(tr('topic'), wide)} {counts:>15}  {more}  {harmless(self.topic)}"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Delta(Stage):
     """
 
     name: ClassVar[str] = "delta"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = (
         "problem",
         "seed",

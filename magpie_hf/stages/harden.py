@@ -14,16 +14,17 @@ from datasets import Features
 
 from magpie_hf.answers.proofs import asks_for_proof
 from magpie_hf.engines.base import Engine
+from magpie_hf.limits import NEAR
 from magpie_hf.models.chat import Message, chat_of
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.problems.cleaning.contained_solutions import without_label
 from magpie_hf.problems.cleaning.language import language_of
-from magpie_hf.problems.cleaning.rules import reason_of
 from magpie_hf.problems.near_duplicates.index import NearDuplicates
 from magpie_hf.schema import HARDER
 from magpie_hf.stage import Batch, Stage, fingerprint, seed_of
 from magpie_hf.stages.again import in_round, put
 from magpie_hf.stages.clean import Clean
+from magpie_hf.stages.cut import SOLUTION
 from magpie_hf.stages.respond import recorded, response_of
 from magpie_hf.stages.signature import Signature
 
@@ -32,6 +33,7 @@ NO_PROBLEM = "no_problem"  # the answer holds none, in marks
 SAME_PROBLEM = "same_problem"  # it repeats the one that it was made of
 NO_ANSWER = "no_answer"  # it asks for a proof
 LANGUAGE = "language"  # it is not in that of its parent, or in none that is accepted
+_STRICT = Clean(())  # what uncertain rules suspect is dropped
 GUIDE = (
     "Here is a mathematics problem that a solver finds easy. Make one harder problem of it that cannot be"
     " solved without the concept named below: change what is given or what is asked, not only the numbers."
@@ -56,21 +58,23 @@ class Harden(Stage):
     "same_problem", "no_answer", "language", or that of a rule of cleaning. Whether it asks one question and
     can be solved is for the tagger to say, which reads it as it reads a sample.
 
-    clean: how samples are cleaned. round: from the second on, only problems are asked for that were adopted
-    in the one before; of all others the columns stay as they are. by_reference: whether a reference answer,
-    where there is one, is the label; else it is the majority's.
+    clean: how samples are cleaned; where uncertain rules only suspect them, they only suspect these, too.
+    round: from the second on, only problems are asked for that were adopted in the one before; of all others
+    the columns stay as they are. by_reference: whether a reference answer, where there is one, is the label;
+    else it is the majority's. near: the share of common words from which a problem repeats its parent.
     """
 
     name: ClassVar[str] = "harden"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     engine: Engine
     sampling: Sampling
     concepts: tuple[str, ...]
     above: float = 0.0
-    clean: Clean = field(default_factory=lambda: Clean(()))
+    clean: Clean = _STRICT
     round: int = 1
     by_reference: bool = field(default=False, metadata={"later": True})
+    near: float = field(default=NEAR, metadata={"later": True})
 
     @property
     def label(self) -> str:
@@ -161,7 +165,8 @@ class Harden(Stage):
         rationale, problem = parsed(response["answer_text"] or "")
         reason = response["reason"]
         if reason is None:
-            reason = NO_PROBLEM if problem is None else self._fault(row["problem"], problem)
+            known = self.clean, self.near
+            reason = NO_PROBLEM if problem is None else fault(row["problem"], problem, *known)
         return {
             "harder_problem": None if reason else problem,
             "harder_rationale": rationale,
@@ -169,10 +174,6 @@ class Harden(Stage):
             "harder_reason": reason,
             "harder_response": response,
         }
-
-    def _fault(self, parent: str, problem: str) -> str | None:
-        patterns = [chat_of(model).special_pattern for model in self.clean.models]
-        return self.clean.clean(problem, "stop", patterns)[3] or fault(parent, problem)
 
 
 def parsed(answer: str) -> tuple[str | None, str | None]:
@@ -186,10 +187,14 @@ def parsed(answer: str) -> tuple[str | None, str | None]:
     return answer[: found[-1].start()].strip() or None, problem or None
 
 
-def fault(parent: str, problem: str) -> str | None:
+def fault(parent: str, problem: str, clean: Clean = _STRICT, near: float = NEAR) -> str | None:
     """Why a problem is no harder one of its parent, as far as rules see it; None where they find nothing."""
-    if (reason := reason_of(problem)) is not None:
+    patterns = [chat_of(model).special_pattern for model in clean.models]
+    _, _, trimmed, reason = clean.clean(problem, "stop", patterns)
+    if reason is not None:
         return reason
+    if SOLUTION in (trimmed or ""):  # in a sample it would be cut off
+        return SOLUTION
     if asks_for_proof(problem):
         return NO_ANSWER
     languages = language_of(parent), language_of(problem)
@@ -197,6 +202,6 @@ def fault(parent: str, problem: str) -> str | None:
         return LANGUAGE
     signed = Signature()({"problem": [parent, problem]})
     one, other = ({column: values[at] for column, values in signed.items()} for at in (0, 1))
-    near_duplicates = NearDuplicates()
+    near_duplicates = NearDuplicates(near)
     near_duplicates.add("parent", one)
     return None if near_duplicates.find(other) is None else SAME_PROBLEM

@@ -42,7 +42,7 @@ class PassRate(Stage):
     """
 
     name: ClassVar[str] = PASS_RATE
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed", "majority_answer")
     reads_too: ClassVar[tuple[str, ...]] = ("reference_answer",)
 

@@ -31,7 +31,7 @@ class Refer(Stage):
     """
 
     name: ClassVar[str] = "refer"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = (
         "reference",
         "answer_kind",

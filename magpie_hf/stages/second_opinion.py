@@ -38,7 +38,7 @@ class SecondOpinion(Stage):
     """
 
     name: ClassVar[str] = "second_opinion"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed", "majority_answer")
 
     engine: Engine

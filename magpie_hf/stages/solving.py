@@ -63,12 +63,23 @@ def instruction_in(asked: Collection[str]) -> Instruction:
     return JAPANESE_INSTRUCTION if {*asked} == {JAPANESE} else ByLanguage()
 
 
+def translated(instruction: Instruction, english: str, japanese: str) -> Instruction:
+    """Another instruction than this one, by the same languages; English for one of the user's own."""
+    if isinstance(instruction, str):
+        return japanese if instruction == JAPANESE_INSTRUCTION else english
+    return ByLanguage(english, ((JAPANESE, japanese),) if JAPANESE in dict(instruction.others) else ())
+
+
 def solving_note(chat: Chat, instruction: Instruction) -> str:
     """What a model is told besides the problem; of several instructions, all of them."""
+    return " / ".join(dict.fromkeys(map(chat.solving_note, texts_of(instruction))))
+
+
+def texts_of(instruction: Instruction) -> tuple[str, ...]:
+    """All texts of an instruction."""
     if isinstance(instruction, str):
-        return chat.solving_note(instruction)
-    told = (instruction.instruction, *(text for _, text in instruction.others))
-    return " / ".join(dict.fromkeys(map(chat.solving_note, told)))
+        return (instruction,)
+    return (instruction.instruction, *(text for _, text in instruction.others))
 
 
 def instruction_from(value: Any) -> Instruction:

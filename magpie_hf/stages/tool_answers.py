@@ -25,6 +25,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import ROUND, TOOL_ANSWERS
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 from magpie_hf.stages.respond import recorded, response_of
+from magpie_hf.stages.solving import Instruction, instruction_for, translated
 
 MOST_RUNS, RUN_SECONDS, MOST_SHOWN = 8, 2, 200  # of an answer; of a processor each; characters of each output
 END_OF_CODE = "```output"  # as models that were trained with tools write it after a block of code
@@ -34,6 +35,13 @@ INSTRUCTION = (
     " and what it prints stands there. Each program runs alone, without input; it may import the standard"
     " library and sympy, and has to print what you want to know. At the end, put the final answer within"
     " \\boxed{}."
+)
+IN_JAPANESE = (
+    "順を追って問題を解き、役に立つところでは Python で計算してください。プログラムはそれぞれ"
+    " ```python で始まり ``` で終わるブロックに書き、その次の行に ```output と書いてください。"
+    "するとプログラムが実行され、出力がそこに入ります。プログラムは一つずつ独立に、入力なしで実行されます。"
+    "標準ライブラリと sympy を使えます。知りたい値は print で出力してください。"
+    "最後に、最終的な答えを \\boxed{} の中に書いてください。"
 )
 TOO_MANY_RUNS, NOT_RUN = "too_many_runs", "code_not_run"  # why an answer is incomplete, beside a response's
 _OPENING = re.compile(r"```(?:python3?|py)[ \t]*\n", re.IGNORECASE)
@@ -45,8 +53,11 @@ Response = dict[str, Any]
 
 @dataclass
 class _Answer:
-    """One answer that is being written: its prompt's text, its seed, what it says so far, and its rounds."""
+    """One answer that is being written: what the model was told besides the problem, its prompt's text, its
+    seed, what it says so far, and its rounds.
+    """
 
+    told: str
     prompt: str
     seed: int
     text: str = ""
@@ -73,7 +84,7 @@ class ToolAnswers(Stage):
     """
 
     name: ClassVar[str] = "tool_answers"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[str, ...]] = ("problem", "seed", "majority_answer", "majority_share")
     reads_too: ClassVar[tuple[str, ...]] = ("reference_answer",)
 
@@ -82,7 +93,7 @@ class ToolAnswers(Stage):
     k: int = 1
     min_majority_share: float = 0.0
     by_reference: bool = False
-    instruction: str = INSTRUCTION
+    instruction: Instruction = INSTRUCTION
     limits: Limits = field(default_factory=Limits)
     processes: int = field(default=PROCESSES, compare=False)
 
@@ -110,9 +121,8 @@ class ToolAnswers(Stage):
         chat = chat_of(self.engine.model)
         answers = {
             place: [
-                _Answer(
-                    self._prompt(chat, batch["problem"][place]), seed_of(batch["seed"][place], self.name, n)
-                )
+                _Answer(*prompt, seed_of(batch["seed"][place], self.name, n))
+                for prompt in [self._prompt(chat, batch["problem"][place])]
                 for n in range(self.k)
             ]
             for place, label in enumerate(labels)
@@ -135,8 +145,10 @@ class ToolAnswers(Stage):
         rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         return [label_of(row, self.min_majority_share, self.by_reference) for row in rows]
 
-    def _prompt(self, chat: Chat, problem: str) -> str:
-        return chat.closed_text([{"role": "user", "content": f"{problem}\n\n{self.instruction}"}])
+    def _prompt(self, chat: Chat, problem: str) -> tuple[str, str]:
+        """What the model is told with a problem, and the prompt's text."""
+        told = instruction_for(problem, self.instruction)
+        return told, chat.closed_text([{"role": "user", "content": f"{problem}\n\n{told}"}])
 
     def _write(self, chat: Chat, answers: Sequence[_Answer]) -> None:
         """Ask for round after round, until each answer has ended."""
@@ -187,7 +199,7 @@ class ToolAnswers(Stage):
         return [known[key] for key in keys]
 
     def _column(self, chat: Chat, answer: _Answer, label: str) -> Response:
-        note, first = f"user: {self.instruction}", answer.rounds[0]
+        note, first = f"user: {answer.told}", answer.rounds[0]
         finish = "stop" if answer.stopped in (None, TOO_MANY_RUNS) else str(answer.stopped)
         read = response_of(
             chat, note, Completion(answer.text, finish, first.prompt_tokens, answer.num_tokens)
@@ -208,6 +220,11 @@ class ToolAnswers(Stage):
             "rounds": [{name: getattr(one, name) for name in ROUND} for one in answer.rounds],
             "runs": [{"output": one.output, "ending": one.ending, "error": one.error} for one in answer.runs],
         }
+
+
+def tool_instruction(solving: Instruction) -> Instruction:
+    """What asks for answers with programs, in the language in which `solving` asks for the others."""
+    return translated(solving, INSTRUCTION, IN_JAPANESE)
 
 
 def label_of(row: Mapping[str, Any], min_majority_share: float, by_reference: bool) -> str | None:

@@ -33,7 +33,7 @@ class Verify(Stage):
     """
 
     name: ClassVar[str] = "verify"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     reads: ClassVar[tuple[str, ...]] = ("problem", "tags", "candidates", "solutions")
 
     limits: Limits = field(default_factory=Limits)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from datasets import Features
 
-from magpie_hf.answers.notation import braced
+from magpie_hf.answers.notation import for_reward
 from magpie_hf.limits import check_band, check_easy_share, check_rl
 from magpie_hf.models.chat import SOLVING_INSTRUCTION
 from magpie_hf.schema import (
@@ -39,11 +39,11 @@ class ExportRL(Divided):
     A reference answer that is used stands in the place of the majority's, whatever the votes say. Answers
     that a reward cannot check are left out, and majorities that the opinions do not confirm. The prompt is
     the problem and the solving instruction, because a reward reads the answer from a box; the answer is
-    written as TRL's reads it (`braced`). A majority is no proof: the ground truth is what the solver says
+    written as TRL's reads it (`for_reward`). A majority is no proof: the ground truth is what the solver says
     most often.
     """
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     COLUMNS: ClassVar[Features] = RL
     shows_references: ClassVar[bool] = False
     READS: ClassVar[tuple[str, ...]] = (
@@ -94,7 +94,7 @@ class ExportRL(Divided):
             fits = fits and is_confirmed(row, self.opinions)
         if not fits or not self._teaches(row):
             return []
-        gold = braced(answer)
+        gold = for_reward(answer)
         told = instruction_for(row["problem"], self.instruction)
         published = {
             "id": row["id"],

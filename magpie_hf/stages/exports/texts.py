@@ -33,7 +33,7 @@ class ExportText(Divided):
     temperature of the row's answer, and `harder`: what differs where a problem was made harder.
     """
 
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     COLUMNS: ClassVar[Features] = PUBLISHED
     READS: ClassVar[tuple[str, ...]] = (
         "id",
