@@ -477,7 +477,7 @@ def test_the_scorer_is_asked_for_complete_answers(monkeypatch: pytest.MonkeyPatc
         guesses.append(board.left(clock[0]))
     few, many = guesses
     assert few is not None
-    assert many == pytest.approx(4 * few, rel=0.01)
+    assert many == pytest.approx(4 * few, rel=0.1), "the last answer to begin takes as long in both"
 
 
 def test_rounds_of_harder_problems_have_their_part_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from statistics import NormalDist
 
 SPREAD = 0.7  # of the logarithm
-TRUST = 0.5  # spread of the plan's logarithm about the truth: its lengths are right within a factor of 1.6
+TRUST = 0.7  # spread of the plan's logarithm about the truth: its lengths are right within a factor of 2
 EARLY = 0.08  # share of the requests begun; before so many have finished, each says less about the others
 LEAST, MOST, STEP = 0.0, 12.0, 0.1  # logarithms of the middles that are tried
 

@@ -19,7 +19,7 @@ from magpie_hf.progress.paces import KNEES
 
 KNOWN = 0.05  # of a stage's requests, that tell its pace
 FEW = 30  # finished requests that say as much of the mean prompt as the plan does
-MOST_SO_FAR = 0.8  # of its bound, that a request in flight is believed to have where nothing counts
+MOST_SO_FAR = 0.8  # of its bound, that a request at work is believed to have where nothing counts
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,7 @@ def _by_rate(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float 
         together += one.begun * begun / now + one.others * (one.length + read) / full
         alone = max(alone, one.longest * running / now)
     if left and (last := left[-1]).others:
-        read = price * last.prompt
-        ends = last.longest_of(min(running, last.others)) + read - (last.length + read) / 2
+        ends = (last.length + price * last.prompt) / 2
         alone = max(alone, together + ends * running / now)
     return together + KNEES[0] / (KNEES[0] + running) * max(0.0, alone - together)
 
@@ -188,8 +187,11 @@ def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
     """Requests of a stage at work, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
     so_far = tokens / at_work if at_work else 0.0
-    if load.most_tokens is not None and not estimates.counts(load.engine):
-        so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
+    if not estimates.counts(load.engine):
+        if (_mean(estimates, load) or 0.0) <= 1:  # reading takes its time, and may end for all at once
+            so_far = 0.0
+        elif load.most_tokens is not None:
+            so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
     planned = estimates.planned.get(load.stage)
     logarithms = sum(one.log_tokens for one in load.asked)
     by_plan = None if planned is None else planned.tokens
