@@ -56,6 +56,7 @@ from magpie_hf.progress.events import (
 )
 from magpie_hf.progress.lengths import Lengths
 from magpie_hf.progress.live import Live
+from magpie_hf.progress.remaining import Workload, seconds_left
 from magpie_hf.progress.requests import Requests
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}
@@ -423,10 +424,14 @@ def test_the_longest_of_hardly_any_requests_has_a_length() -> None:
     assert Lengths(0.0, 0.0, 5, 25.0, None, 1000).longest(1e-17, 0.0) >= 0
 
 
-def test_the_time_left_of_ratings_is_known_where_nothing_counts(tmp_path: Path, clock: list[float]) -> None:
-    """400 ratings at once, ten a second."""
+@pytest.mark.parametrize("tokens", [0, 1])
+def test_the_time_left_of_ratings_is_known_where_nothing_counts(
+    tokens: int, tmp_path: Path, clock: list[float]
+) -> None:
+    """400 ratings at once, ten a second, by a reward model or by a judge, who writes a token."""
     board, requests, engine, stages = Board(), Requests(), "rm", ("candidates", "score")
-    known = replace(PLANNED.domains[0], answers=stages, engines={"score": engine}, most_tokens={})
+    bound = {"score": tokens} if tokens else {}
+    known = replace(PLANNED.domains[0], answers=stages, engines={"score": engine}, most_tokens=bound)
     for event in (replace(PLANNED, domains=(known,)), SelectionMoved("algebra", 120, 100, 100, {})):
         board.take(event)
     folder = tmp_path / "algebra" / "score-0"
@@ -437,12 +442,24 @@ def test_the_time_left_of_ratings_is_known_where_nothing_counts(tmp_path: Path, 
             requests.start(start)
         for start in starts[:200]:
             clock[0] += 0.1
-            requests.end(start, clock[0], Outcome(500, 0))
+            requests.end(start, clock[0], Outcome(500, tokens))
         board.take(UnderWay(requests.stages()))
-        assert requests.rate(engine) is None, "no tokens are written"
+        assert (requests.rate(engine) is None) == (not tokens), "a rating has none"
         so_far = round(requests.unfinished_tokens(engine, clock[0], None))
         board.take(Speed(engine, 200, 0, None, None, None, "finished", 100_000, so_far, 200))
     assert board.left() == pytest.approx(20, rel=0.5)
+
+
+def test_the_last_requests_that_are_read_run_whole() -> None:
+    """Of the last 32 prompts of 500 tokens 16 are being read, each in four seconds."""
+    estimates = Estimates()
+    for second in range(60):
+        speed = Speed("it", 32, 0, None, None, None, "engine", 2000 * second, 0, 16)
+        estimates.speed(speed, 1000.0 + second)
+    told = StageRequests("algebra", "score", 58, 232, 200, 200, 200, 100_000, 0.0)
+    left = seconds_left(estimates, [Workload("score", "it", 8, 58, 58, (told,), 1)])
+    assert left is not None
+    assert 6 <= left <= 8, "two for those at work, four for the others, and the last one ends alone"
 
 
 def test_the_scorer_is_asked_for_complete_answers(clock: list[float]) -> None:

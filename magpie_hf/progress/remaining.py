@@ -143,10 +143,12 @@ def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
     usual, knee = estimates.paces[engine]
     seconds = 0.0
     for one in left:
-        tokens = one.begun * one.more + one.others * max(1.0, one.length)  # a rating counts as one
+        tokens = one.begun * one.more + one.others * one.length
+        steps = max(one.longest, one.longest_of(one.others))
+        if one.length <= 1:  # of ratings nobody knows how far they are: they may all end at once
+            tokens, steps = one.begun * max(1.0, one.lengths.so_far) + one.others, 1.0
         if one.pace is None:
             tokens += one.others * one.prompt * PROMPT_WORK
-        steps = max(one.longest, one.longest_of(one.others))
         seconds += (one.pace or usual) * (tokens + knee * steps)
     return seconds
 
@@ -187,11 +189,8 @@ def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
     """Requests of a stage at work, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
     so_far = tokens / at_work if at_work else 0.0
-    if not estimates.counts(load.engine):
-        if (_mean(estimates, load) or 0.0) <= 1:  # reading takes its time, and may end for all at once
-            so_far = 0.0
-        elif load.most_tokens is not None:
-            so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
+    if load.most_tokens is not None and load.most_tokens > 1 and not estimates.counts(load.engine):
+        so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
     planned = estimates.planned.get(load.stage)
     logarithms = sum(one.log_tokens for one in load.asked)
     by_plan = None if planned is None else planned.tokens
@@ -201,7 +200,9 @@ def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
 def _length(load: Workload, mean: float, at_work: float, lengths: Lengths) -> float:
     """The mean tokens of a stage's requests, with those that are at work."""
     count = load.answered + at_work
-    return (load.answered * mean + at_work * (lengths.so_far + lengths.more)) / count if count else mean
+    if not count or (load.most_tokens in (None, 1) and mean <= 1):  # a rating has no more
+        return mean
+    return (load.answered * mean + at_work * (lengths.so_far + lengths.more)) / count
 
 
 def answers_of(estimates: Estimates, load: Workload) -> Answers | None:
