@@ -199,7 +199,7 @@ def test_an_engine_is_closed_and_opened_again_or_dies() -> None:
     told = rate.speed(now, None)
     assert (told.unfinished_tokens, told.prompt_tokens, told.cached_tokens) == (5000, 500, 20)
     meter.closed(name)
-    rate.closed()
+    rate.begin_again()
     meter.count(name, 4)
     rate.begin_again()
     for second in range(1, 5):
@@ -318,14 +318,20 @@ def test_seconds_of_stages_are_no_longer_than_the_build(answers: Answers, tmp_pa
     assert 0 < sum(one.seconds for one in asking) < 1.2 * (time.monotonic() - began)
 
 
+def started(out: Path, *starts: Start) -> Requests:
+    """Requests of a shard of candidates."""
+    requests, folder = Requests(), out / "algebra" / "candidates-0"
+    folder.mkdir(parents=True)
+    with keeping(Journal(folder / "0000000-0000128.journal", iter(()))):
+        for start in starts:
+            requests.start(start)
+    return requests
+
+
 def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_path: Path) -> None:
     """Two requests share it for ten seconds, and one of them ends with 100 tokens."""
-    requests, engine, knee = Requests(), "uncounted", KNEES[0]
-    folder = tmp_path / "algebra" / "candidates-0"
-    folder.mkdir(parents=True)
-    with keeping(Journal(folder / "0000000-0000002.journal", iter(()))):
-        for at in (0.0, 0.5):
-            requests.start(Start(engine, at))
+    engine, knee = "uncounted", KNEES[0]
+    requests = started(tmp_path, Start(engine, 0.0), Start(engine, 0.5))
     assert requests.rate(engine) is None
     requests.end(Start(engine, 0.5), 10.5, Outcome(50, 100))
     alone = 10 * (knee + 2) / (knee + 1)  # tokens a second of a request, of which two have 10 each
@@ -337,12 +343,8 @@ def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_pat
 
 
 def test_requests_that_start_together_count_each(tmp_path: Path) -> None:
-    requests, engine, knee = Requests(), "together", KNEES[0]
-    folder = tmp_path / "algebra" / "candidates-0"
-    folder.mkdir(parents=True)
-    with keeping(Journal(folder / "0000000-0000128.journal", iter(()))):
-        for at in (0.0, 0.5):
-            requests.start(Start(engine, at, 64))
+    engine, knee = "together", KNEES[0]
+    requests = started(tmp_path, Start(engine, 0.0, 64), Start(engine, 0.5, 64))
     requests.end(Start(engine, 0.5, 64), 10.5, Outcome(0, 6400))
     each = 10 * (knee + 128) / (knee + 64)  # tokens a second of a request, of which there were 128
     assert requests.rate(engine) == pytest.approx(64 * each)

@@ -288,6 +288,13 @@ def test_a_plan_tells_what_the_stages_that_have_not_begun_take(folder: Path) -> 
     assert shown.seconds_left == pytest.approx(left / 500)
     said = bare(on_terminal(120, "status", str(folder))).splitlines()[-1]
     assert said == "tokens/s: – now, 500 on average; about 2 min left"
+    for stage in plan["stages"]:
+        stage["rounds"] = [0.75, 0.25]
+    (folder / "run" / "plan.json").write_text(json.dumps({"format": 1, "plan": plan}))
+    loads = planned_loads(folder)
+    assert loads is not None
+    assert loads["candidates"] == (225, 67_500, 100)
+    assert loads["candidates_round1"] == (75, 22_500, 100)
 
 
 def test_the_log_of_the_selection_tells_problems_from_dropped_samples(folder: Path) -> None:

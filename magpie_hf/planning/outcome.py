@@ -177,12 +177,13 @@ def planned_loads(folder: Path) -> dict[str, Load] | None:
         plan = record["plan"]
         problems = sum(row["problems"] for row in plan["rows"])
         samples = sum(row["samples"][1] for row in plan["rows"])
-        return {
-            one["stage"]: Load(
-                one["requests"][1], one["tokens"][1], samples if one["stage"] in SAMPLING else problems
-            )
-            for one in plan["stages"]
-        }
+        loads = {}
+        for one in plan["stages"]:
+            rows = samples if one["stage"] in SAMPLING else problems
+            for number, share in enumerate(one.get("rounds", [1.0])):
+                stage = f"{one['stage']}_round{number}" if number else one["stage"]
+                loads[stage] = Load(share * one["requests"][1], share * one["tokens"][1], rows)
+        return loads
     except (BadInput, Torn, KeyError, TypeError, IndexError):  # of another version, or edited: as without it
         return None
 

@@ -41,7 +41,7 @@ class Board:
         self.began = time.monotonic()
         self.domains: dict[str, DomainPlanned] = {}
         self.selection: dict[str, SelectionMoved] = {}
-        self.speed: Speed | None = None  # of the engine that told last, and not that it is idle beside others
+        self.speeds: dict[str, Speed] = {}  # the last one of each engine
         self.restarts = 0
         self.ended: Ended | None = None
         self._planned_samples: dict[str, float] = {}
@@ -79,17 +79,21 @@ class Board:
             engines = {stage: name for one in self.domains.values() for stage, name in one.engines.items()}
             self._estimates.under_way(event.stages, engines)
         elif isinstance(event, Speed):
-            if event.running or self.speed is None or self.speed.engine == event.engine:
-                self.speed = event
+            self.speeds[event.engine] = event
             self._estimates.speed(event, time.monotonic())
         elif isinstance(event, EngineOpened):
             self.restarts += event.restart
             self._estimates.opened(event)
         elif isinstance(event, EngineClosed):
-            if self.speed is not None and self.speed.engine == event.engine:
-                self.speed = replace(self.speed, running=0, now=None)
+            if (last := self.speeds.get(event.engine)) is not None:
+                self.speeds[event.engine] = replace(last, running=0, working=0, now=None)
         elif isinstance(event, Ended):
             self.ended = event
+
+    @property
+    def speed(self) -> Speed | None:
+        """Of the engine with most requests in flight, so that two at work do not take turns."""
+        return max(self.speeds.values(), key=lambda one: one.running, default=None)
 
     @property
     def stages(self) -> list[str]:
@@ -172,7 +176,7 @@ class Board:
         flying = {stage for (stage, _), one in self._under_way.items() if one.asked > one.done}
         return [stage for stage in self.stages if stage in flying]
 
-    def left(self, now: float) -> float | None:
+    def left(self) -> float | None:
         """Seconds until the end, from the requests that are left and the speed so far; None if not known."""
         loads, answers = [], None
         for stage in self.stages:

@@ -19,7 +19,7 @@ PROMPT_WORK = 0.2  # of a prompt token, in sampled ones, before more is known: m
 PROMPT_SPREAD = 0.1  # of the truth about that
 NOISE = 0.02  # the least of an engine's speed from window to window, as a share of it
 WINDOW_SECONDS = 5.0
-LOOK_BACK = 60.0  # seconds of work that a speed is taken from
+LOOK_BACK = 30.0  # seconds of work that a speed is taken from
 NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now, by who counts
 KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
 WELL_USED = 0.5  # of the most requests that it worked on at once
@@ -134,9 +134,8 @@ class Estimates:
         return None
 
     def _full_rate(self, engine: str) -> float | None:
-        ticks, used = self._ticks.get(engine, ()), self._well_used(engine)
-        rates = self._rate(engine, used, LOOK_BACK), self._rate(engine, ticks, LOOK_BACK)
-        return max((rate for rate in rates if rate is not None), default=None)
+        used = self._rate(engine, self._well_used(engine), LOOK_BACK)
+        return self._rate(engine, self._ticks.get(engine, ()), LOOK_BACK) if used is None else used
 
     def rate_now(self, engine: str) -> float | None:
         """Work a second of an engine now, however few requests it has; None where nobody knows."""

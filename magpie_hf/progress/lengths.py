@@ -15,7 +15,7 @@ from functools import cached_property
 from statistics import NormalDist
 
 SPREAD = 0.7  # of the logarithm
-TRUST = 0.5  # spread of the plan's logarithm about the truth: its lengths are right within a factor of 1.6
+TRUST = 0.7  # spread of the plan's logarithm about the truth: its lengths are right within a factor of 2
 EARLY = 0.08  # share of the requests begun; before so many have finished, each says less about the others
 LEAST, MOST, STEP = 0.0, 12.0, 0.1  # logarithms of the middles that are tried
 
@@ -36,12 +36,16 @@ class Lengths:
     bound: int | None
 
     @property
+    def mean(self) -> float:
+        """Tokens of a request on average, by the law alone."""
+        return _mean_up_to(self._most, self._middle)
+
+    @property
     def more(self) -> float:
         """Tokens that follow on average, for those at work; 0 where nothing is known."""
         if not self._known:
             return 0.0
-        whole = _mean_up_to(math.inf if self.bound is None else float(self.bound), self._middle)
-        more = max(0.0, whole - _mean_up_to(self.so_far, self._middle))
+        more = max(0.0, self.mean - _mean_up_to(self.so_far, self._middle))
         return more / max(_longer(self._begun, self._middle), 1e-9)
 
     def longest(self, count: float, so_far: float) -> float:
@@ -51,7 +55,7 @@ class Lengths:
         beyond = _longer(_logarithm(so_far), self._middle) / (count + 1)
         beyond = min(max(beyond, 1e-12), 1 - 1e-12)  # the count may be a tiny part of a request
         whole = math.exp(self._middle - SPREAD * NormalDist().inv_cdf(beyond))
-        return max(so_far, min(whole, math.inf if self.bound is None else float(self.bound)))
+        return max(so_far, min(whole, self._most))
 
     @property
     def stopping(self) -> float:
@@ -60,6 +64,10 @@ class Lengths:
             return 1.0
         longer = _longer(math.log(max(self.bound, 1.0)), self._middle)
         return max(0.0, 1 - longer / max(_longer(self._begun, self._middle), 1e-9))
+
+    @property
+    def _most(self) -> float:
+        return math.inf if self.bound is None else float(self.bound)
 
     @property
     def _known(self) -> bool:

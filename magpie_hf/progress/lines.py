@@ -150,7 +150,7 @@ class Plain:
         accepted = tr(
             "{accepted:,} of {target:,} problems accepted", accepted=board.accepted, target=board.target
         )
-        left = tr("{left} left", left=clock(board.left(time.monotonic())))
+        left = tr("{left} left", left=clock(board.left()))
         return "; ".join(
             part
             for part in (

@@ -128,7 +128,7 @@ class Live:
         elapsed = clock(now - self._board.began)
         if self._board.ended:
             return tr("{elapsed} elapsed", elapsed=elapsed)
-        return tr("{elapsed} elapsed, {left} left", elapsed=elapsed, left=clock(self._board.left(now)))
+        return tr("{elapsed} elapsed, {left} left", elapsed=elapsed, left=clock(self._board.left()))
 
 
 def _rows(board: Board, most: int) -> dict[str, str]:

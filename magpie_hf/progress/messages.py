@@ -36,12 +36,12 @@ def speeds(board: Board) -> str:
 
 
 def in_flight(board: Board) -> str:
-    """Requests in flight, and how many of them wait in the engine's queue; empty after the end."""
+    """Requests in flight, and how many of them wait in their engine's queue; empty after the end."""
     if board.ended:
         return ""
-    running = 0 if board.speed is None else board.speed.running
+    running = sum(one.running for one in board.speeds.values())
     said = tr("{running:,} requests in flight", running=running)
-    waiting = 0 if board.speed is None else running - board.speed.working
+    waiting = running - sum(one.working for one in board.speeds.values())
     return said + (tr(" ({waiting:,} of them waiting)", waiting=waiting) if waiting > 0 else "")
 
 

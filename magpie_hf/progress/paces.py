@@ -4,7 +4,8 @@ Not here: which stage the requests belong to (requests.py).
 
 A step over n requests takes pace * (knee + n) seconds. A loaded engine takes longer for more of them, so its
 knee is low; one that is not takes as long for many as for few, so its knee is high. It is the one under which
-the tokens of the finished requests took most alike.
+the tokens of the finished requests took most alike. Knees between these two made no recorded build's time
+left better.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-KNEES = (25.0, 100.0, 400.0, 10_000.0)
+KNEES = 25.0, 10_000.0
 KEPT = 0.995  # what each finished request leaves of the weight of those before it
 LEAST = 20.0  # finished requests that tell a knee
 SHORT = 8  # tokens of a request that tells nothing about it
-CLEARLY = 0.7  # of the lowest knee's variance, below which another knee is the likelier one
+CLEARLY = 0.7  # of the variance by the low knee, below which the high one is the likelier
 
 Parts = tuple[float, ...]  # for each knee: seconds / (knee + requests in flight), added up
 
@@ -66,9 +67,6 @@ class Paced:
 
     @property
     def knee(self) -> int:
-        """The likeliest of `KNEES`, by its place."""
-        lowest = self._spreads[0]
-        if lowest.count < LEAST:
-            return 0
-        best = min(range(len(KNEES)), key=lambda at: self._spreads[at].variance)
-        return best if self._spreads[best].variance < CLEARLY * lowest.variance else 0
+        """The likelier of `KNEES`, by its place."""
+        loaded, idle = self._spreads
+        return int(loaded.count >= LEAST and idle.variance < CLEARLY * loaded.variance)

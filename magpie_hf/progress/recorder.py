@@ -80,7 +80,7 @@ class Recorder:
     def closed(self, engine: str) -> None:
         if engine in self._meters:
             self._cut(engine)
-            self._rates[engine].closed()
+            self._rates[engine].begin_again()
             self._file.closed(engine)
             self._notify(EngineClosed(engine))
 
@@ -133,16 +133,13 @@ class _Rate:
         self._read, self._cached = 0, 0
         self.begin_again()
 
-    def closed(self) -> None:
-        """The engine's counters are gone, and begin at 0 if it is opened again."""
-        self._before = -self._read, -self._cached
-
     def begin_again(self) -> None:
-        """Nothing is in flight: an earlier build used this engine, it died, or it is idle."""
-        if (counted := meter.counted(self._engine)) is not None and counted.tokens is not None:
-            self._ahead = counted.tokens - self._meter.tokens
-        else:
-            self._ahead = -self._meter.tokens
+        """Nothing is in flight: an earlier build used this engine, it died, it is idle or it was closed."""
+        counted = meter.counted(self._engine)
+        if counted is None:  # there are no counters, or they are gone: they begin at 0
+            self._before = -self._read, -self._cached
+        own = 0 if counted is None or counted.tokens is None else counted.tokens
+        self._ahead = own - self._meter.tokens
 
     def speed(self, now: float, record: float | None) -> Speed:
         finished, prompts = self._meter.tokens, self._meter.prompt_tokens

@@ -18,7 +18,8 @@ from magpie_hf.progress.lengths import Lengths
 from magpie_hf.progress.paces import KNEES
 
 KNOWN = 0.05  # of a stage's requests, that tell its pace
-MOST_SO_FAR = 0.8  # of its bound, that a request in flight is believed to have where nothing counts
+FEW = 30  # finished requests that say as much of the mean prompt as the plan does
+MOST_SO_FAR = 0.8  # of its bound, that a request at work is believed to have where nothing counts
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,14 @@ class Workload:
 class _Left:
     """Requests that a stage has left.
 
-    begun: those at work; others, length: the rest, and tokens of each; prompts: the tokens of their prompts;
-    lengths: what is known of them; pace: of those that finished, where these are enough.
+    begun: those at work; others, length, prompt: the rest, and tokens of each and of its prompt; lengths:
+    what is known of them; pace: of those that finished, where these are enough.
     """
 
     begun: float
     others: float
     length: float
-    prompts: float
+    prompt: float
     lengths: Lengths
     pace: float | None
 
@@ -118,15 +119,22 @@ def seconds_left(estimates: Estimates, loads: Sequence[Workload]) -> float | Non
 def _by_rate(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float | None:
     """Seconds that an engine needs for all of its stages.
 
-    Requests in flight go on at the speed of now; the others at that of an engine that is well used.
+    Requests in flight go on at the speed of now; the others at that of an engine that is well used. The one
+    that begins last is whole when it begins, while those beside it are half done on average.
     """
     if (full := estimates.full_rate(engine)) is None:
         return None
     now = estimates.rate_now(engine) or full
     running = estimates.last[engine].working if engine in estimates.last else 0
-    others = sum(one.others * one.length + one.prompts * estimates.prompt_work(engine) for one in left)
-    together = sum(one.begun * one.more for one in left) / now + others / full
-    alone = max((one.longest for one in left), default=0.0) * running / now
+    price, together, alone = estimates.prompt_work(engine), 0.0, 0.0
+    for one in left:
+        read = price * one.prompt
+        begun = one.more + read * read / 2 / ((read + one.length) or 1.0)  # of a life so much is reading
+        together += one.begun * begun / now + one.others * (one.length + read) / full
+        alone = max(alone, one.longest * running / now)
+    if left and (last := left[-1]).others:
+        ends = (last.length + price * last.prompt) / 2
+        alone = max(alone, together + ends * running / now)
     return together + KNEES[0] / (KNEES[0] + running) * max(0.0, alone - together)
 
 
@@ -135,10 +143,12 @@ def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
     usual, knee = estimates.paces[engine]
     seconds = 0.0
     for one in left:
-        tokens = one.begun * one.more + one.others * max(1.0, one.length)  # a rating counts as one
-        if one.pace is None:
-            tokens += one.prompts * PROMPT_WORK
+        tokens = one.begun * one.more + one.others * one.length
         steps = max(one.longest, one.longest_of(one.others))
+        if one.length <= 1:  # of ratings nobody knows how far they are: they may all end at once
+            tokens, steps = one.begun * max(1.0, one.lengths.so_far) + one.others, 1.0
+        if one.pace is None:
+            tokens += one.others * one.prompt * PROMPT_WORK
         seconds += (one.pace or usual) * (tokens + knee * steps)
     return seconds
 
@@ -171,15 +181,15 @@ def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _
     at_work, lengths = _lengths(estimates, load, beside)
     others = max(0.0, requests - at_work)
     pace = load.pace if answered >= KNOWN * (answered + at_work + others) else None
-    length, prompts = _length(load, mean, at_work, lengths), others * _prompt(estimates, load)
-    return _Left(at_work, others, length, prompts, lengths, pace)
+    length, prompt = _length(load, mean, at_work, lengths), _prompt(estimates, load)
+    return _Left(at_work, others, length, prompt, lengths, pace)
 
 
 def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
     """Requests of a stage at work, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
     so_far = tokens / at_work if at_work else 0.0
-    if load.most_tokens is not None and not estimates.counts(load.engine):
+    if load.most_tokens is not None and load.most_tokens > 1 and not estimates.counts(load.engine):
         so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
     planned = estimates.planned.get(load.stage)
     logarithms = sum(one.log_tokens for one in load.asked)
@@ -190,7 +200,9 @@ def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
 def _length(load: Workload, mean: float, at_work: float, lengths: Lengths) -> float:
     """The mean tokens of a stage's requests, with those that are at work."""
     count = load.answered + at_work
-    return (load.answered * mean + at_work * (lengths.so_far + lengths.more)) / count if count else mean
+    if not count or (load.most_tokens in (None, 1) and mean <= 1):  # a rating has no more
+        return mean
+    return (load.answered * mean + at_work * (lengths.so_far + lengths.more)) / count
 
 
 def answers_of(estimates: Estimates, load: Workload) -> Answers | None:
@@ -210,14 +222,15 @@ def answers_of(estimates: Estimates, load: Workload) -> Answers | None:
 def _prompt(estimates: Estimates, load: Workload) -> float:
     """The mean prompt tokens of a stage's requests, without what the engine's prefix cache is to hold."""
     planned, read = estimates.planned.get(load.stage), load.read
-    mean = sum(one.prompt_tokens for one in load.asked) / load.answered if load.answered else None
+    told = float(sum(one.prompt_tokens for one in load.asked))
     if planned is None:
-        return mean or 0.0
+        return told / load.answered if load.answered else 0.0
     prompt = planned.prompt
     if read is not None and read.planned is not None and prompt >= read.planned:  # it reads whole answers
         prompt += read.tokens - read.planned
     repeated = min(1.0, max(0.0, planned.prompt - planned.fresh) / max(prompt, 1.0))
-    return (1 - estimates.cached(load.engine) * repeated) * (prompt if mean is None else mean)
+    mean = (FEW * prompt + told) / (FEW + load.answered)
+    return (1 - estimates.cached(load.engine) * repeated) * mean
 
 
 def _mean(estimates: Estimates, load: Workload) -> float | None:
