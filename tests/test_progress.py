@@ -358,7 +358,7 @@ def test_the_time_left_is_known_where_only_shards_are_heard_of(clock: list[float
 
 
 def test_a_shard_that_has_just_ended_changes_no_time_left(clock: list[float]) -> None:
-    """Two shards of 50 problems each with four answers; one is over before the next telling."""
+    """Two shards of 50 problems each with four answers; one ends before the board hears of them again."""
     board = board_of(100.0)
     board.take(UnderWay((StageRequests("algebra", "candidates", 120, 400, 200, 200, 20_000, 2000, 921.0),)))
     for second in range(1, 9):
