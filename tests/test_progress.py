@@ -357,6 +357,19 @@ def test_the_time_left_is_known_where_only_shards_are_heard_of(clock: list[float
     assert board.left() == pytest.approx(100, rel=0.2)
 
 
+def test_a_shard_that_has_just_ended_changes_no_time_left(clock: list[float]) -> None:
+    """Two shards of 50 problems each with four answers; one ends before the board hears of them again."""
+    board = board_of(100.0)
+    board.take(UnderWay((StageRequests("algebra", "candidates", 120, 400, 200, 200, 20_000, 2000, 921.0),)))
+    for second in range(1, 9):
+        clock[0] += 1.0
+        board.take(Speed("it", 200, 20_000, 400.0, 400.0, None, "engine", 2000, 400 * second, 50))
+    before = board.left()
+    board.take(ShardFinished("algebra", "candidates", 60, 9.0, 0, {}, dropped=10))
+    assert before is not None
+    assert board.left() == pytest.approx(before, rel=0.01)
+
+
 def test_what_a_prompt_costs_is_seen_where_the_engine_counts() -> None:
     """An engine that makes 300 tokens a second, or reads 1,500, while others wait."""
     for price, counted, expected in ((0.3, "engine", 0.3), (0.0, "engine", 0.0), (0.3, "finished", 0.2)):

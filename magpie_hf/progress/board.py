@@ -197,7 +197,10 @@ class Board:
 
     def _workload(self, stage: str, engine: str, rows: float, read: Answers | None) -> Workload:
         asked = tuple(one for (name, _), one in self._under_way.items() if name == stage)
-        begun = self._made[stage] + sum(self._alive(one.rows, stage, one.domain) for one in asked)
+        unfinished = (
+            self._alive(one.rows, stage, one.domain) - self._over[stage, one.domain] for one in asked
+        )
+        begun = self._made[stage] + sum(max(0.0, rows) for rows in unfinished)
         bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
         planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
         return Workload(stage, engine, rows, begun, planned, asked, max(bounds, default=None), read)
