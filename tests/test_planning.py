@@ -51,6 +51,7 @@ from magpie_hf.planning.measure import RequestLog, measure
 from magpie_hf.planning.measurements import measured_estimates, read_measured
 from magpie_hf.planning.outcome import Compared, Keeping, Outcome, outcome_of
 from magpie_hf.planning.outline import Cutting, Outline
+from magpie_hf.planning.plan import _seconds
 from magpie_hf.planning.reuse import Reuse, reuse_of
 from magpie_hf.planning.simulation import Quota, Step, Work, seconds_by_phase, seconds_of
 from magpie_hf.planning.sizes import Size, sized
@@ -287,6 +288,10 @@ def test_a_measurement_says_how_long_the_build_will_take(talking: Talking, tmp_p
     assert talking.asked(CANDIDATES) == 34 * 3, "what the measurement answered is not asked again"
     with pytest.raises(BadInput, match="all rows of this measurement exist already"):
         measure(whole, outline_of(whole), {}, tmp_path, 64, time.monotonic())
+    done = reuse_of(outline_of(whole), tmp_path).done
+    worst = replace(work, shares=dict.fromkeys(shares, 0.01), done=done)
+    assert not any(seconds for _, seconds in seconds_by_phase(outline_of(whole), worst, measured.speeds, {}))
+    assert _seconds(outline_of(whole), estimates, measured, done) == (0, 0, 0), "nothing is left"
 
 
 def test_a_measurement_of_which_nothing_can_be_published_is_measured(

@@ -223,7 +223,8 @@ def _seconds(
     for at in range(3):
         work = work_of(estimates, at, done, timing.cpu)
         asked = sum(seconds for _, seconds in seconds_by_phase(outline, work, measured.speeds, {}))
-        found.append(timing.before + timing.beside + timing.after + asked * (1 + MODEL_ERROR * (at - 1)))
+        around = timing.before + timing.beside + timing.after
+        found.append(around + asked * (1 + MODEL_ERROR * (at - 1)) if asked else 0.0)  # nothing is left
     return Range(*found)
 
 

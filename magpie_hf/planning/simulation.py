@@ -117,8 +117,10 @@ def seconds_by_phase(
     speeds, engines: of each model, how fast its engine is and how many run side by side (default: 1).
     """
     found = []
+    # What every stage has answered needs no more samples, whatever yield is assumed
+    left = [one for one in outline.domains if work.done.get(one.key, Done()).answered < one.count]
     for phase in outline.phases:
-        every = (_quota(phase, work, domain.key, domain.count) for domain in outline.domains)
+        every = (_quota(phase, work, domain.key, domain.count) for domain in left)
         quotas = [quota for quota in every if quota.requests > 0]
         speed = speeds[phase.source]
         seconds = seconds_of(quotas, speed, outline.cutting, engines.get(phase.source, 1))
