@@ -30,7 +30,7 @@ from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
 from magpie_hf.engines.served import endpoint as endpoints
 from magpie_hf.engines.served import pool as pools
-from magpie_hf.engines.served.concurrency import FIRST, Window
+from magpie_hf.engines.served.concurrency import FIRST, Window, shares
 from magpie_hf.engines.served.endpoint import Endpoint
 from magpie_hf.engines.vllm.engine import VLLM
 from magpie_hf.errors import BadInput, EngineError
@@ -596,6 +596,30 @@ def test_a_thousand_in_flight(model: Model) -> None:
         assert time.monotonic() - began < 2, "callers do not wait"
         assert len({future.result(60).text for future in futures}) == 2000
         assert server.peak > 900
+
+
+def test_servers_end_together_whatever_their_bounds(model: Model) -> None:
+    """One may have 64 requests and the other 16, of which both work on two at a time."""
+    with FakeServer(slots=2, seconds=0.02) as one, FakeServer(slots=2, seconds=0.02) as other:
+        engine = engine_of(model, one, other)
+        engine.check()
+        engine._live()._servers[0].window._level = 6
+        assert engine._live()._servers[0].window.size == 64
+        count = 100
+        engine.complete([[1, 2, 3]] * count, SAMPLING, range(count))
+        asked = len(one.requests), len(other.requests)
+    assert sum(asked) == count
+    assert min(asked) >= 0.4 * count, "without shares it is 0.3"
+
+
+def test_shares_go_by_the_work_that_servers_do() -> None:
+    quick, slow, new = Window(64), Window(64), Window(64)
+    assert shares([quick, slow]) == [0.5, 0.5]
+    for window, seconds in ((quick, 1.0), (slow, 3.0)):
+        for number in range(4 * FIRST):
+            window.finished(number + seconds, number + 0.0, 1.0, True)
+    assert shares([quick, slow]) == pytest.approx([0.75, 0.25])
+    assert shares([quick, slow, new]) == pytest.approx([1 / 3] * 3)
 
 
 def test_a_bound_on_open_files_bounds_what_is_in_flight(

@@ -7,9 +7,14 @@ ones give the rate of work at the size in use. The bound is the smallest size wh
 of the best. So it starts small, doubles while that pays, and stops where the server only queues. From time to
 time a neighbouring size is tried again. Where a server answers that it is overloaded, the bound halves at
 once and stays below that size for a while.
+
+Servers with bounds of different sizes would not end together: what waits in one's own queue, no other can
+take. So each gets at most its share of all requests that are left, by the work that it does.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 FIRST = 16
 NEAR = 0.95  # this share of the best rate counts as the best
@@ -36,6 +41,11 @@ class Window:
     @property
     def size(self) -> int:
         return self._sizes[self._level]
+
+    @property
+    def rate(self) -> float | None:
+        """The work a second that the server does at its best; None where that is not known yet."""
+        return max(self._rates.values(), default=None)
 
     def restart(self) -> None:
         """Forget everything, because another server is behind the address now."""
@@ -95,3 +105,10 @@ class Window:
         """
         self._settling = self._sizes[level] if level != self._level else self._settling
         self._level, self._count, self._work, self._seconds = level, 0, 0.0, 0.0
+
+
+def shares(windows: Sequence[Window]) -> list[float]:
+    """The share of each server in what all do together; equal ones while that of one is not known."""
+    rates = [window.rate for window in windows]
+    known = [rate for rate in rates if rate]
+    return [1 / len(rates) if len(known) < len(rates) else (rate or 0.0) / sum(known) for rate in rates]

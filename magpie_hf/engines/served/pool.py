@@ -3,11 +3,11 @@
 Not here: a server's answers and its bound.
 
 A request goes to the server with room whose load relative to its bound is the lowest. A server that answers
-much later than the quickest gets less than its bound, so that all finish at about the same time. A request
-that fails by a server's fault goes back to the head of the queue; an answered one is never sent again. A
-server whose connection failed gets nothing until its /health answers and it still serves the same model. One
-that answers that it cannot now pauses. A silent server is asked for its health, because a machine that loses
-power closes no connection.
+much later than the quickest gets less than its bound, and towards the end each gets its share of what is left
+alone, so that all finish at about the same time. A request that fails by a server's fault goes back to the
+head of the queue; an answered one is never sent again. A server whose connection failed gets nothing until
+its /health answers and it still serves the same model. One that answers that it cannot now pauses. A silent
+server is asked for its health, because a machine that loses power closes no connection.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 from magpie_hf.engines import meter
 from magpie_hf.engines.served.addresses import most_connections
+from magpie_hf.engines.served.concurrency import shares
 from magpie_hf.engines.served.counters import Counters
 from magpie_hf.engines.served.event_loop import LoopThread
 from magpie_hf.engines.served.faults import Broken, Busy, Fault, Garbled, Gone, Refused
@@ -174,7 +175,12 @@ class Pool:
         quickest = min(
             (server.latency for server in self._servers if server.up and server.latency), default=0.0
         )
-        rooms = {server: server.room(now, quickest) for server in self._servers}
+        taking = [server for server in self._servers if server.takes(now)]
+        left = len(self._waiting) + sum(len(server.tasks) for server in taking)
+        fair = shares([server.window for server in taking])
+        rooms = {
+            server: server.room(quickest, left * share) for server, share in zip(taking, fair, strict=True)
+        }
         while (
             self._end is None
             and self._waiting

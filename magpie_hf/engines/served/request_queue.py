@@ -68,6 +68,10 @@ class Waiting:
         """Whether a request can be taken now."""
         return bool(self._queue) or (bool(self._suspects) and self._tried is None)
 
+    def __len__(self) -> int:
+        """All of them, also those that must wait for a suspect."""
+        return len(self._queue) + len(self._suspects)
+
     def add(self, requests: deque[Request]) -> None:
         self._queue.extend(requests)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import time
@@ -295,17 +296,20 @@ class Server:
         """Seconds to pause after this many faults in a row."""
         return float(min(FIRST_PAUSE * 2 ** min(max(self.faults - 1, 0), 20), LONGEST_PAUSE))
 
-    def room(self, now: float, quickest: float) -> int:
-        """How many requests it may have now: 0 while it is lost or pauses, else its bound or less.
+    def takes(self, now: float) -> bool:
+        """Whether it is neither lost nor pauses."""
+        return self.up and now >= self.paused_until
 
-        Less where its answers take more than `SLOWEST` times as long as the quickest server's, since all
-        would wait for it at the end.
+    def room(self, quickest: float, fair: float) -> int:
+        """How many requests it may have now: its bound or less.
+
+        Less where its answers take more than `SLOWEST` times as long as the quickest server's, and where
+        `fair`, its share of all that are left, is less: all would wait for it at the end.
         """
-        if not self.up or now < self.paused_until:
-            return 0
         share = SLOWEST * quickest / self.latency if self.latency else 1.0
-        self.held = share < 1  # limited by other servers, so its bound learns nothing
-        return max(1, int(self.window.size * min(1.0, share)))
+        size = min(self.window.size * share, math.ceil(fair))
+        self.held = size < self.window.size  # limited by other servers, so its bound learns nothing
+        return max(1, int(min(size, self.window.size)))
 
     async def _send(
         self,
