@@ -25,8 +25,9 @@ from paced import Paced
 from conftest import CANDIDATES, PROBLEMS, ROOT, SOLUTIONS, Answers, small_recipe
 from magpie_hf import build
 from magpie_hf.cli.commands import assembly
+from magpie_hf.cli.commands import build as build_command
 from magpie_hf.cli.commands import plan as plan_command
-from magpie_hf.cli.commands.exit_codes import OK
+from magpie_hf.cli.commands.exit_codes import INCOMPLETE, OK
 from magpie_hf.cli.main import main
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import Completion
@@ -59,6 +60,8 @@ from magpie_hf.planning.speeds import EFFICIENCIES, Clock, Efficiency, Speed, ca
 from magpie_hf.planning.workload import Request, assumed
 from magpie_hf.progress.events import Event, Planned, Said
 from magpie_hf.recipe import Recipe
+from magpie_hf.run.pace import pace
+from magpie_hf.run.status import status
 from magpie_hf.scorers.judge import Judge
 
 SPEED = Speed(load=0.0, step=0.01, sequence=0.001, context=0.0, prompt=0.0001)
@@ -343,6 +346,28 @@ def test_a_measurement_leaves_what_libraries_say_to_the_log(
     assert said.err == ""
     log = (tmp_path / "out" / "run" / "log.txt").read_text()
     assert "INFO of a library\nwarning of a library\n" in log
+
+
+def test_a_build_that_has_gone_further_than_the_measurement_says_the_time(
+    answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measuring, "speed_of", lambda *_: (Speed(1.0, 9.0, 1e-5, 1e-8, 1e-5), ()))
+    monkeypatch.setattr(plan_command, "check_devices", lambda *_: None)
+    monkeypatch.setattr(build_command, "check_devices", lambda *_: None)
+    engine = FakeEngine(answers.model, answers)
+    monkeypatch.setattr(assembly, "engines_of", lambda _, specs: dict.fromkeys(specs, engine))
+    words = ["--model", str(answers.model.path), "--domains", "algebra", "--k", "2", "--tagger", "none"]
+    words += ["--decontaminate", "none", "--instruction-temperature", "1.5", "--out", str(tmp_path)]
+    assert main(["plan", *words, "--count", "8", "--measure", "2"]) == OK
+    assert main(["build", *words, "--count", "8"]) in (OK, INCOMPLETE)
+    capsys.readouterr()
+    assert main(["plan", *words, "--count", "80", "--json"]) == OK
+    plan = json.loads(capsys.readouterr().out)
+    speed = pace(tmp_path, status(tmp_path))
+    assert speed is not None
+    tokens = sum(stage["tokens"][1] for stage in plan["stages"])
+    assert plan["seconds"]["whole"][1] == pytest.approx(tokens / speed.average_tokens_per_second, rel=0.01)
+    assert plan["seconds"]["left"][1] < plan["seconds"]["whole"][1]
 
 
 def test_a_measurement_of_an_older_version_serves_no_plan(tmp_path: Path) -> None:

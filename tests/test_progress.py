@@ -185,6 +185,17 @@ PLANNED = Planned(
 )
 
 
+def test_a_domain_that_accepts_nothing_needs_more_and_more() -> None:
+    board = Board()
+    board.take(PLANNED)
+    board.take(plan_of(200.0))
+    needed = []
+    for filtered in (60, 120, 240):
+        board.take(SelectionMoved("algebra", filtered, 0, 100, {}))
+        needed.append(board.needed("algebra") or 0)
+    assert needed == [1620, 3120, 6120], "as if four problems in 120 samples had been accepted before"
+
+
 def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     board = Board()
     board.take(PLANNED)

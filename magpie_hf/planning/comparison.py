@@ -53,7 +53,7 @@ def outcome_line(outcome: Outcome) -> str:
             ratio=one.ratio,
         )
         for one in outcome.numbers
-        if one.unit == "seconds" and one.ratio is not None
+        if one.unit == "seconds" and one.ratio is not None and one.planned >= 1
     ]
     return tr("actual vs. planned: {words}", words=", ".join([*words, *_because(outcome)]))
 
@@ -65,13 +65,17 @@ def _because(outcome: Outcome) -> Iterator[str]:
         return
     if abs(math.log(far.length)) >= abs(math.log(far.rows)):
         yield tr(
-            "because a row of {stage} took {ratio:.1f} times the planned tokens",
+            "because a row of {stage} took {ratio} times the planned tokens",
             stage=translated(far.stage),
-            ratio=far.length,
+            ratio=_times(far.length),
         )
     else:
         yield tr(
-            "because {stage} had {ratio:.1f} times the planned rows",
+            "because {stage} had {ratio} times the planned rows",
             stage=translated(far.stage),
-            ratio=far.rows,
+            ratio=_times(far.rows),
         )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio >= 0.1 else f"{ratio:.2g}"

@@ -151,7 +151,9 @@ def plan_of(
     fits = measured is not None and measured.said == said_of(options, outline)
     estimates = measured_estimates(outline, measured) if measured is not None and fits else assumed(outline)
     seen = seen_in(out, reuse, outline.band)
-    if seen is not None and (not measured or not fits or len(seen.lengths) > len(measured.lengths)):
+    if seen is not None and measured is not None and fits and len(seen.lengths) <= len(measured.lengths):
+        seen = None  # the measurement says more
+    if seen is not None:
         estimates = refined(outline, estimates, seen)
     elif measured is not None and not fits:
         words = tr(
@@ -175,8 +177,8 @@ def plan_of(
 
     loads, left = tuple(loads_of(outline, estimates)), tuple(left_of(outline, estimates, reuse))
     seconds = _seconds(outline, estimates, known, {}), _seconds(outline, estimates, known, reuse.done)
-    if known is None and seen is not None and gpu is None:
-        seconds = _by_pace(out, loads), _by_pace(out, left)
+    if seen is not None and gpu is None and (paced := _by_pace(out, loads)) is not None:
+        seconds = paced, _by_pace(out, left)
     return Plan(
         outline,
         out,

@@ -136,11 +136,13 @@ class Board:
         The plan counts as the first PLANNED accepted problems; None without a plan before one is accepted.
         """
         moved, planned = self.selection.get(domain), self._planned_samples.get(domain)
-        if moved is None or not moved.accepted:
+        if moved is None:
             return None if planned is None else math.ceil(planned)
         if self.is_full(domain):
             return moved.filtered
         believed = 0 if planned is None else PLANNED
+        if not moved.accepted + believed:
+            return None
         samples = moved.filtered + believed * (planned or 0.0) / moved.target
         return math.ceil(moved.target * samples / (moved.accepted + believed))
 
