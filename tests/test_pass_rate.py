@@ -30,9 +30,10 @@ from magpie_hf.models.chat import chat_of
 from magpie_hf.models.model import resolve
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.planning.finished import left_of, refined, seen_in
+from magpie_hf.planning.loads import loads_of
 from magpie_hf.planning.outline import Cutting, Outline
 from magpie_hf.planning.reuse import reuse_of
-from magpie_hf.planning.workload import assumed, loads_of
+from magpie_hf.planning.workload import assumed
 from magpie_hf.problems.heldout import HeldOut
 from magpie_hf.recipe import Recipe
 from magpie_hf.run.status import status
