@@ -132,12 +132,13 @@ def test_speed_is_told_while_an_engine_works(tmp_path: Path) -> None:
     opened, *speeds, idle, closed, ended = [one for one in told if not isinstance(one, UnderWay)]
     assert isinstance(opened, EngineOpened)
     assert (closed, isinstance(ended, Ended)) == (EngineClosed("steady"), True)
-    first, last = speeds[0], speeds[-1]
+    first = speeds[0]
     assert isinstance(first, Speed)
-    assert isinstance(last, Speed)
+    # One may be told in between the two ends
+    *_, last = (one for one in speeds if isinstance(one, Speed) and one.running == 2)
     assert isinstance(idle, Speed)
     assert (idle.running, idle.tokens, idle.now) == (0, 1000, None)
-    assert (first.running, first.now, last.running, last.tokens, last.best) == (8, None, 2, 800, None)
+    assert (first.running, first.now, last.tokens, last.best) == (8, None, 800, None)
     assert last.now
     assert last.average
     assert 80 < last.average < 320, "800 tokens in four or five seconds, and a machine may be slow"

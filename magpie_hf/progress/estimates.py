@@ -19,6 +19,7 @@ PROMPT_WORK = 0.2  # of a prompt token, in sampled ones, before more is known: m
 PROMPT_SPREAD = 0.1  # of the truth about that
 NOISE = 0.02  # the least of an engine's speed from window to window, as a share of it
 WINDOW_SECONDS = 5.0
+ALIKE = 10  # windows that tell as much as one: what disturbs one goes on in the next
 LOOK_BACK = 30.0  # seconds of work that a speed is taken from
 NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now, by who counts
 KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
@@ -187,7 +188,7 @@ class Estimates:
         spread = sum((one[1] - read) ** 2 for one in windows)
         alone = sum((one[0] - made) ** 2 for one in windows) - together**2 / max(spread, 1.0)
         noise = max((NOISE * made) ** 2, alone / len(windows))
-        trust = max(1.0, noise / PROMPT_SPREAD**2)  # of what was thought before any was seen
+        trust = ALIKE * max(1.0, noise / PROMPT_SPREAD**2)  # of what was thought before any was seen
         return min(1.0, max(0.0, (trust * PROMPT_WORK - together) / (trust + spread)))
 
     def opening(self, engine: str) -> float:
