@@ -273,6 +273,9 @@ def test_a_plan_reads_a_folder_whose_samples_were_answered(solver: Solver, tmp_p
     roles = {**dict.fromkeys(("model", "solver", "judge"), name), "pass": other.model.name}
     some = (recipe.domains, roles, 3, 0, False, 0.0, False, Cutting(), "best", 0)
     outline = Outline(*some, band=BAND)
+    of_samples = [stage for stage in outline.stages if outline.of_samples(stage)]
+    assert of_samples == ["instruct", "candidates", "pass_rate"], "the score is of problems"
+    assert not replace(outline, band=None).of_samples("candidates")
     kept = reuse_of(outline, out)
     assert {one.stage for one in kept.stages} == {"instruct", "candidates", "pass_rate", "score"}
     assert not [one for one in kept.stages if one.why or one.asked]

@@ -564,28 +564,35 @@ def test_a_plan_and_its_outcome_are_kept_and_summed_over_commands(answers: Answe
 
 
 @pytest.mark.parametrize(
-    ("samples", "instruct", "candidates", "why"),
+    ("samples", "instruct", "candidates", "answered", "why"),
     [
-        (20, 1e4, 17.6e6, ", because a row of candidates took 4.2 times the planned tokens"),
-        (100, 2e7, 4.2e6, ", because instruct had 5.0 times the planned rows"),
-        (21, 1.1e4, 4.3e6, ""),
+        (20, 1e4, 17.6e6, "problems", ", because a row of candidates took 4.2 times the planned tokens"),
+        (100, 2e7, 4.2e6, "problems", ", because instruct had 5.0 times the planned rows"),
+        (168, 1e4, 39.9e6, "samples", ", because candidates had 8.4 times the planned rows"),
+        (21, 1.1e4, 4.3e6, "problems", ""),
     ],
 )
 def test_what_came_otherwise_than_planned_is_explained(
-    samples: int, instruct: float, candidates: float, why: str, capsys: pytest.CaptureFixture[str]
+    samples: int,
+    instruct: float,
+    candidates: float,
+    answered: str,
+    why: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    rows = {"instruct": "samples", "candidates": answered}
     numbers = (
         Compared("problems algebra", "rows", 10, 10),
         Compared("samples algebra", "rows", 20, samples),
         Compared("tokens instruct", "tokens", 1e4 if instruct < 2e7 else 4e6, instruct),
         Compared("tokens candidates", "tokens", 4.2e6, candidates),
     )
-    assert outcome_line(Outcome(True, 1, numbers)).partition(" tokens")[2] == why
-    show_outcome(Outcome(True, 1, numbers))
+    assert outcome_line(Outcome(True, 1, numbers, rows)).partition(" tokens")[2] == why
+    show_outcome(Outcome(True, 1, numbers, rows))
     table = capsys.readouterr().out
     assert table.endswith(f"tokens: {why.removeprefix(', ')}\n" if why else " 1.02\n"), table
     unfinished = replace(
-        Outcome(False, 1, numbers[:3]), numbers=(*numbers[:2], replace(numbers[3], actual=1e6))
+        Outcome(False, 1, numbers[:3], rows), numbers=(*numbers[:2], replace(numbers[3], actual=1e6))
     )
     assert "because" not in outcome_line(unfinished), "it is not over"
 

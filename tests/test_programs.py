@@ -18,6 +18,7 @@ import pytest
 
 from conftest import ROOT
 from magpie_hf.answers.programs import sandbox
+from magpie_hf.answers.programs.inside import CPU_SECONDS
 from magpie_hf.answers.programs.sandbox import MOST_OUTPUT, Sandbox
 from magpie_hf.errors import BadInput
 
@@ -102,25 +103,25 @@ def port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def left() -> list[str]:
-    """The processes of this machine that run the sandbox's first file."""
+def left(cpu_seconds: int = CPU_SECONDS) -> list[str]:
+    """The processes of this machine that run the sandbox's first file, for so many seconds of a processor."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"/inside.py" in words:
+        if [b"/inside.py", str(cpu_seconds).encode()] == words[-3:-1]:
             found.append(folder.name)
     return found
 
 
-def gone() -> bool:
+def gone(cpu_seconds: int = CPU_SECONDS) -> bool:
     """Whether none is left; the kernel ends the last of them just after the first."""
     deadline = time.monotonic() + 20
-    while left() and time.monotonic() < deadline:
+    while left(cpu_seconds) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return not left()
+    return not left(cpu_seconds)
 
 
 def test_programs_print(box: Sandbox) -> None:
@@ -159,19 +160,28 @@ def test_ended(box: Sandbox, what: str) -> None:
     assert gone()
 
 
-def test_none_is_left_over_when_this_process_is_killed(box: Sandbox) -> None:
+@pytest.mark.parametrize(("late", "killed_after"), [(0, 0), (0, 1), (1, 0), (1, 0.5)])
+def test_none_is_left_over_when_this_process_is_killed(
+    box: Sandbox, tmp_path: Path, late: int, killed_after: float
+) -> None:
+    """Also where bubblewrap has not come so far that it would end with this process."""
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text(f'#!/bin/sh\nsleep {late}\nexec {box.bwrap} "$@"\n')
+    bwrap.chmod(0o755)
+    mine = 7  # seconds of a processor that no other test gives
     code = (
         "from magpie_hf.answers.programs.sandbox import Sandbox\n"
-        f"Sandbox({box.bwrap!r}).run('import time; time.sleep(60)', seconds=60)"
+        f"Sandbox({str(bwrap)!r}).run('import time; time.sleep(60)', {mine}, seconds=60)"
     )
     victim = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     deadline = time.monotonic() + 30
-    while not left() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left()
+    while not left(mine) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert left(mine)
+    time.sleep(killed_after)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
-    assert gone()
+    assert gone(mine)
 
 
 def test_no_sandbox_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -189,7 +199,7 @@ def test_no_sandbox_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     with pytest.raises(BadInput, match=r"none here \(\S+nothing: No such file or directory\); allow"):
         Sandbox.find()
     lax = tmp_path / "lax"  # runs what it is given, without any wall
-    lax.write_text(f"#!/bin/sh\nexec {sys.executable} -\n")
+    lax.write_text(f"#!/bin/sh\nprintf '\\0'\nexec {sys.executable} -\n")
     lax.chmod(0o755)
     monkeypatch.setattr(shutil, "which", lambda name: str(lax))
     monkeypatch.chdir(tmp_path)

@@ -295,6 +295,14 @@ def test_a_plan_tells_what_the_stages_that_have_not_begun_take(folder: Path) -> 
     assert loads is not None
     assert loads["candidates"] == (225, 67_500, 100)
     assert loads["candidates_round1"] == (75, 22_500, 100)
+    plan["stages"][2] |= {
+        "rows": "samples"
+    }  # a band of pass rates has them answered before they are selected
+    (folder / "run" / "plan.json").write_text(json.dumps({"format": 1, "plan": plan}))
+    loads = planned_loads(folder)
+    assert loads is not None
+    assert loads["candidates"] == (225, 67_500, 200)
+    assert loads["score"][2] == 100
 
 
 def test_the_log_of_the_selection_tells_problems_from_dropped_samples(folder: Path) -> None:

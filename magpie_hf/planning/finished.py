@@ -13,7 +13,7 @@ from typing import Any
 
 from magpie_hf.planning.lengths import Length, fitted
 from magpie_hf.planning.loads import Load, load_of, means_of
-from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, SELECTED, Outline
+from magpie_hf.planning.outline import ANSWERING, ANSWERS, SAMPLING, Outline
 from magpie_hf.planning.reuse import HARDEN, Reuse
 from magpie_hf.planning.workload import (
     Estimates,
@@ -253,10 +253,9 @@ def left_of(outline: Outline, estimates: Estimates, reuse: Reuse) -> list[Load]:
             rows, under_way, asked = (one.kept, one.under_way, one.asked) if one else (0, 0, 0)
             accepted, filtered = reuse.selected.get(domain.key, (0, 0))
             # Of samples that are answered before they are selected, some are accepted
-            before = outline.band and stage not in (*SAMPLING, *SELECTED)
             for at in range(3):
                 needed, there = float(domain.count), float(rows)
-                if before:
+                if outline.of_samples(stage) and stage not in SAMPLING:
                     share = estimates.shares[domain.key][2 - at]
                     there *= accepted / filtered if filtered else share
                 if stage in SAMPLING:

@@ -120,12 +120,14 @@ class Far(NamedTuple):
 class Outcome:
     """A plan compared with its build.
 
-    finished: whether the build is; sessions: commands that it took so far.
+    finished: whether the build is; sessions: commands that it took so far; rows: by stage, whether it asks
+    about "samples" or about accepted "problems".
     """
 
     finished: bool
     sessions: int
     numbers: tuple[Compared, ...]
+    rows: Mapping[str, str]
 
     def farthest(self) -> Far | None:
         """The stage whose tokens are farthest from the planned ones; None where all of them are near."""
@@ -135,8 +137,7 @@ class Outcome:
             return None
         one = max(tokens, key=lambda one: abs(one.actual - one.planned))
         stage = one.what.partition(" ")[2]
-        kind = "samples " if stage in SAMPLING else "problems "
-        rows = [of for of in self.numbers if of.what.startswith(kind)]
+        rows = [of for of in self.numbers if of.what.startswith(f"{self.rows[stage]} ")]
         ratio = sum(of.actual for of in rows) / max(1e-9, sum(of.planned for of in rows))
         return Far(stage, ratio, one.actual / one.planned / ratio) if ratio else None
 
@@ -160,7 +161,8 @@ def outcome_of(folder: Path) -> Outcome:
         )
     try:
         plan, sessions = record["plan"], record["sessions"]
-        return Outcome(state.finished, len(sessions), tuple(_numbers(plan, sum(sessions), state)))
+        numbers = tuple(_numbers(plan, sum(sessions), state))
+        return Outcome(state.finished, len(sessions), numbers, _rows(plan))
     except (KeyError, TypeError, IndexError) as error:
         raise BadInput(
             f"{folder / 'run' / KEPT} is not a valid plan ({error!r}); remove it, and the next build writes"
@@ -175,17 +177,27 @@ def planned_loads(folder: Path) -> dict[str, Load] | None:
         if record is None:
             return None
         plan = record["plan"]
-        problems = sum(row["problems"] for row in plan["rows"])
-        samples = sum(row["samples"][1] for row in plan["rows"])
-        loads = {}
+        rows = {
+            "problems": sum(row["problems"] for row in plan["rows"]),
+            "samples": sum(row["samples"][1] for row in plan["rows"]),
+        }
+        asks, loads = _rows(plan), {}
         for one in plan["stages"]:
-            rows = samples if one["stage"] in SAMPLING else problems
             for number, share in enumerate(one.get("rounds", [1.0])):
                 stage = f"{one['stage']}_round{number}" if number else one["stage"]
-                loads[stage] = Load(share * one["requests"][1], share * one["tokens"][1], rows)
+                of = rows[asks[one["stage"]]]
+                loads[stage] = Load(share * one["requests"][1], share * one["tokens"][1], of)
         return loads
     except (BadInput, Torn, KeyError, TypeError, IndexError):  # of another version, or edited: as without it
         return None
+
+
+def _rows(plan: Mapping[str, Any]) -> dict[str, str]:
+    """By stage, whether it asks about samples or about problems; older plans did not tell."""
+    return {
+        one["stage"]: one.get("rows", "samples" if one["stage"] in SAMPLING else "problems")
+        for one in plan["stages"]
+    }
 
 
 def _numbers(plan: Mapping[str, Any], seconds: float, state: Status) -> list[Compared]:

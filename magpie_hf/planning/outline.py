@@ -188,6 +188,10 @@ class Outline:
         found = {stage: self.sources[role] for stage, role in roles.items() if role in self.sources}
         return {**found, "score": self.scorer}
 
+    def of_samples(self, stage: str) -> bool:
+        """Whether a stage asks about samples, and not about accepted problems alone."""
+        return stage in SAMPLING or (self.band is not None and stage not in SELECTED)
+
     def each(self, stage: str) -> int:
         """Requests a row, at most."""
         each = {

@@ -102,7 +102,12 @@ class Plan:
             "unread": self.outline.unread,
             "rows": [asdict(one) for one in self.rows],
             "stages": [
-                {**asdict(one), "rounds": shares_of_rounds(self.outline, one.stage)} for one in self.loads
+                {
+                    **asdict(one),
+                    "rows": "samples" if self.outline.of_samples(one.stage) else "problems",
+                    "rounds": shares_of_rounds(self.outline, one.stage),
+                }
+                for one in self.loads
             ],
             "left": [asdict(one) for one in self.left],
             "bounds": [asdict(one) for one in self.bounds],

@@ -172,7 +172,7 @@ def _banded(outline: Outline, each: dict[str, float], shares: Range) -> tuple[di
     calls, made, more = hardened_of(outline)
     inside = INSIDE + more
     found = {
-        stage: count if stage in (*SAMPLING, *SELECTED) else count * (1 + made) / inside
+        stage: count if stage in SAMPLING or not outline.of_samples(stage) else count * (1 + made) / inside
         for stage, count in each.items()
     }
     found |= {stage: each[stage] * (1 + shares.mid * made) for stage in ("tag", "embed") if stage in each}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from magpie_hf.answers.programs import inside
-from magpie_hf.answers.programs.inside import CPU_SECONDS
+from magpie_hf.answers.programs.inside import CPU_SECONDS, READY
 from magpie_hf.errors import BadInput
 
 AROUND = 6.0  # seconds of a clock on the wall for one of a processor, on which much else runs
@@ -200,16 +200,20 @@ def _python() -> Sequence[Path]:
 def _communicate(
     process: subprocess.Popen[bytes], program: bytes, until: float
 ) -> tuple[bytes, bytes, Ending]:
-    """Standard output and error, each up to MOST_OUTPUT, and how it ended: "ok" where both were closed."""
+    """Standard output and error, each up to MOST_OUTPUT, and how it ended: "ok" where both were closed.
+
+    The program is written when all walls stand and say so. Bubblewrap ends with this process only from some
+    moment on; where this process was killed before that moment, there is no program to run.
+    """
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     held: dict[int, bytearray] = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
     os.set_blocking(process.stdin.fileno(), False)
     with selectors.DefaultSelector() as selector:
-        selector.register(process.stdin, selectors.EVENT_WRITE)
         for stream in (process.stdout, process.stderr):
             selector.register(stream, selectors.EVENT_READ)
+        begun = False
         ending: Ending = "ok"
         while selector.get_map() and ending == "ok":
             ready = selector.select(max(0.0, until - time.monotonic()))
@@ -225,6 +229,9 @@ def _communicate(
                         selector.unregister(process.stdin)
                         process.stdin.close()
                 elif read := os.read(key.fd, 65_536):
+                    if key.fileobj is process.stdout and not begun:
+                        begun, read = True, read.removeprefix(READY)
+                        selector.register(process.stdin, selectors.EVENT_WRITE)
                     held[key.fd] += read
                     if len(held[key.fd]) > MOST_OUTPUT:
                         ending = "output"
