@@ -29,7 +29,7 @@ def speeds(board: Board) -> str:
         said = tr("{now} tokens/s now, {average} on average", now=_rate(now), average=_rate(average))
     if best is None:
         return said
-    said += tr(", highest mean of 30 s {best}", best=_rate(best))
+    said += tr(", {best} in the best 30 s", best=_rate(best))
     if now is None or now > best:  # "now" looks back 10 s, in which an engine can be faster
         return said
     return said + tr(" (now {share:.0%} of it)", share=now / best)

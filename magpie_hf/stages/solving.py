@@ -63,7 +63,7 @@ def instruction_in(asked: Collection[str]) -> Instruction:
     return JAPANESE_INSTRUCTION if {*asked} == {JAPANESE} else ByLanguage()
 
 
-def translated(instruction: Instruction, english: str, japanese: str) -> Instruction:
+def in_its_languages(instruction: Instruction, english: str, japanese: str) -> Instruction:
     """Another instruction than this one, by the same languages; English for one of the user's own."""
     if isinstance(instruction, str):
         return japanese if instruction == JAPANESE_INSTRUCTION else english

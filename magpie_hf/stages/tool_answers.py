@@ -25,7 +25,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import ROUND, TOOL_ANSWERS
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 from magpie_hf.stages.respond import recorded, response_of
-from magpie_hf.stages.solving import Instruction, instruction_for, translated
+from magpie_hf.stages.solving import Instruction, instruction_for, in_its_languages
 
 MOST_RUNS, RUN_SECONDS, MOST_SHOWN = 8, 2, 200  # of an answer; of a processor each; characters of each output
 END_OF_CODE = "```output"  # as models that were trained with tools write it after a block of code
@@ -224,7 +224,7 @@ class ToolAnswers(Stage):
 
 def tool_instruction(solving: Instruction) -> Instruction:
     """What asks for answers with programs, in the language in which `solving` asks for the others."""
-    return translated(solving, INSTRUCTION, IN_JAPANESE)
+    return in_its_languages(solving, INSTRUCTION, IN_JAPANESE)
 
 
 def label_of(row: Mapping[str, Any], min_majority_share: float, by_reference: bool) -> str | None:
