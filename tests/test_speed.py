@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -359,6 +360,37 @@ def test_the_knee_of_an_engine_is_the_one_that_explains_its_requests() -> None:
         done = 0.0
         for tokens in range(20, 401, 5):
             paced.move(paced.at + (tokens - done) * (knee + paced.flying) / 1000)
-            paced.learn(tokens, paced.parts)
+            paced.learn(tokens, paced.parts, paced.at, 0)
             paced.flying, done = paced.flying - 5, tokens
         assert KNEES[paced.knee] == knee
+
+
+@pytest.mark.parametrize("knee", [5, 25, 250])
+@pytest.mark.parametrize("price", [0.0, 0.1, 0.4])
+def test_what_prompts_cost_is_seen_where_nothing_counts(knee: int, price: float) -> None:
+    """300 requests with prompts of 100 tokens at once, twice. The engine reads all of them first, and then
+    writes a token of each of n in knee + n milliseconds.
+    """
+    numbers, paced = random.Random(1), paces.Paced()
+    assert paced.prompt_seconds is None
+    for _ in range(2):
+        began, before, given = paced.at, paced.parts, paced.prompts
+        paced.flying, paced.prompts = 300, given + 300 * 100
+        paced.move(began + price * 300 * 100 / 1000)
+        made = 0
+        for tokens in sorted(max(8, round(numbers.lognormvariate(4, 0.7))) for _ in range(300)):
+            now = paced.move(paced.at + (tokens - made) * (knee + paced.flying) / 1000)
+            had = tuple(one - other for one, other in zip(now, before, strict=True))
+            paced.flying, made = paced.flying - 1, tokens
+            paced.learn(tokens, had, paced.at - began, paced.prompts - given)
+    assert paced.prompt_seconds == pytest.approx(price / 1000, abs=0.1 / 1000)
+
+
+def test_a_queue_does_not_show_what_prompts_cost() -> None:
+    """Ten requests at a time, of 300 that were begun at once, take a second each."""
+    paced = paces.Paced(flying=300, prompts=300 * 100)
+    for number in range(300):
+        now = paced.move(1.0 + number // 10)
+        paced.flying -= 1
+        paced.learn(20 + number % 7, now, paced.at, 300 * 100)
+    assert paced.prompt_seconds is None

@@ -211,7 +211,8 @@ class Engine(ABC):
         began = time.monotonic()
         future = start()  # the first call opens the engine, which must not count as request time
         shares.opened(time.monotonic() - began)
-        future.add_done_callback(partial(_ended, meter.started(self.model.name), prompt_tokens))
+        began_at = meter.started(self.model.name, prompt_tokens=prompt_tokens)
+        future.add_done_callback(partial(_ended, began_at, prompt_tokens))
         return future
 
     @abstractmethod

@@ -19,11 +19,12 @@ from magpie_hf.engines import shares
 
 @dataclass(frozen=True)
 class Start:
-    """Requests that started together, at `time.monotonic()`."""
+    """Requests that started together, at `time.monotonic()`; prompt_tokens: of all, 0 where not known."""
 
     engine: str
     at: float
     requests: int = 1
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
             _watchers = tuple(one for one in _watchers if one is not watcher)
 
 
-def started(engine: str, requests: int = 1) -> Start:
+def started(engine: str, requests: int = 1, prompt_tokens: int = 0) -> Start:
     """Report started requests."""
-    start = Start(engine, time.monotonic(), requests)
+    start = Start(engine, time.monotonic(), requests, prompt_tokens)
     shares.started(engine, start.at, requests)
     for watcher in _watchers:
         watcher.started(start)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from magpie_hf.progress.events import EngineOpened, Speed, StageRequests
 
@@ -54,6 +54,16 @@ class PlannedStage:
     fresh: float
 
 
+class Uncounted(NamedTuple):
+    """An engine that counts nothing: a step over n requests takes pace * (knee + n) seconds, beside those for
+    each prompt token that it reads.
+    """
+
+    pace: float
+    knee: float
+    prompt_seconds: float
+
+
 class Estimates:
     """What is known of a build's engines and requests: by the plan, and by their speed so far."""
 
@@ -63,7 +73,7 @@ class Estimates:
         self._weights: dict[str, float] = {}  # GB, by a model's source
         self._sources: dict[str, str] = {}  # by engine
         self._openings: dict[str, float] = {}
-        self.paces: dict[str, tuple[float, float]] = {}  # pace and knee, by engine
+        self.paces: dict[str, Uncounted] = {}  # by engine
         # Prompt tokens of finished requests that a prefix cache could have held, by the plan
         self._cacheable: dict[str, float] = {}
         self._ticks: dict[str, deque[_Tick]] = {}
@@ -95,7 +105,9 @@ class Estimates:
             if (engine := engines.get(one.stage)) is None:
                 continue
             if one.pace is not None:
-                self.paces[engine] = one.pace, one.knee
+                seconds = PROMPT_WORK * one.pace if one.prompt_seconds is None else one.prompt_seconds
+                with_prompts = 1 + seconds / one.pace * one.prompt_tokens / max(1, one.tokens)
+                self.paces[engine] = Uncounted(one.pace / with_prompts, one.knee, seconds)
             if (planned := self.planned.get(one.stage)) is not None and planned.prompt:
                 held = one.prompt_tokens * (1 - planned.fresh / planned.prompt)
                 self._cacheable[engine] = self._cacheable.get(engine, 0.0) + held

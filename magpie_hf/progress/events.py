@@ -137,9 +137,10 @@ class StageRequests:
     finished in all, and their tokens; log_tokens: the sum of the natural logarithms of each one's tokens;
     truncated: those that did not stop by themselves; pace, knee: with n in flight, a token of those that
     finished last took pace * (knee + n) seconds, with its prompt, and a rating as long as one token; None
-    before there are any; ahead: requests that may follow in these shards, as the next round of an answer with
-    tools; kept: requests of the shards that this build went on with, that were answered before;
-    unfinished_tokens: those that requests in flight have so far, by their pace.
+    before there are any; prompt_seconds: of a prompt token there, None where that is not seen; ahead:
+    requests that may follow in these shards, as the next round of an answer with tools; kept: requests of the
+    shards that this build went on with, that were answered before; unfinished_tokens: those that requests in
+    flight have so far, by their pace.
     """
 
     domain: str
@@ -154,6 +155,7 @@ class StageRequests:
     truncated: int = 0
     pace: float | None = None
     knee: float = 0.0
+    prompt_seconds: float | None = None
     ahead: int = 0
     kept: int = 0
     unfinished_tokens: float = 0.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from magpie_hf.progress.estimates import PROMPT_WORK, Estimates
+from magpie_hf.progress.estimates import Estimates
 from magpie_hf.progress.events import StageRequests
 from magpie_hf.progress.lengths import Lengths
 from magpie_hf.progress.paces import KNEES
@@ -140,7 +140,7 @@ def _by_rate(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float 
 
 def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
     """The same for an engine that counts nothing: by the pace of each stage, or of those before it."""
-    usual, knee = estimates.paces[engine]
+    usual, knee, prompt_seconds = estimates.paces[engine]
     seconds = 0.0
     for one in left:
         tokens = one.begun * one.more + one.others * one.length
@@ -148,7 +148,7 @@ def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
         if one.length <= 1:  # of ratings nobody knows how far they are: they may all end at once
             tokens, steps = one.begun * max(1.0, one.lengths.so_far) + one.others, 1.0
         if one.pace is None:
-            tokens += one.others * one.prompt * PROMPT_WORK
+            seconds += one.others * one.prompt * prompt_seconds
         seconds += (one.pace or usual) * (tokens + knee * steps)
     return seconds
 

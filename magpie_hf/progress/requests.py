@@ -10,17 +10,16 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.progress.events import StageRequests
-from magpie_hf.progress.paces import KEPT, KNEES, Paced, Parts
+from magpie_hf.progress.paces import KEPT, KNEES, NOTHING, Paced, Parts
 
 if TYPE_CHECKING:
     from magpie_hf.engines.journal import Journal
 
 SHARE_AT_WORK = 0.9  # of the requests in flight, from which on hardly any waits
-NOTHING: Parts = (0.0,) * len(KNEES)
 
 
 @dataclass
@@ -31,6 +30,17 @@ class _Shard:
     rows: int
     asked: int
     done: int
+
+
+class _Flying(NamedTuple):
+    """Requests in flight: what each that was there had had of the engine when they began, and the prompt
+    tokens that it had been given.
+    """
+
+    stage: _Stage
+    shard: _Shard
+    had: Parts
+    prompts: int
 
 
 @dataclass
@@ -86,8 +96,7 @@ class Requests:
     def __init__(self) -> None:
         self._stages: dict[tuple[str, str], _Stage] = {}
         self._engines: dict[str, Paced] = defaultdict(Paced)
-        # By engine and begin, with what each request that was there had had of the engine by then
-        self._flying: dict[tuple[str, float], tuple[_Stage, _Shard, Parts]] = {}
+        self._flying: dict[tuple[str, float], _Flying] = {}  # by engine and begin
         self._lock = threading.Lock()
 
     def start(self, start: Start) -> None:
@@ -109,15 +118,16 @@ class Requests:
             shard.asked += start.requests
             engine = self._engines[start.engine]
             had = engine.move(start.at)
-            self._flying[start.engine, start.at] = stage, shard, had
+            self._flying[start.engine, start.at] = _Flying(stage, shard, had, engine.prompts)
             stage.fly(start.requests, had)
             engine.flying += start.requests
+            engine.prompts += start.prompt_tokens
 
     def end(self, start: Start, at: float, outcome: Outcome | None) -> None:
         with self._lock:
             if (flying := self._flying.pop((start.engine, start.at), None)) is None:
                 return
-            stage, shard, had = flying
+            stage, shard, had, prompts = flying
             shard.done += start.requests
             engine = self._engines[start.engine]
             parts = _since(had, engine.move(at))
@@ -125,7 +135,8 @@ class Requests:
             stage.fly(-start.requests, had)
             if outcome is not None:
                 stage.add(start.requests, outcome, parts)
-                engine.learn(outcome.tokens / start.requests, parts)
+                mean = outcome.tokens / start.requests
+                engine.learn(mean, parts, at - start.at, engine.prompts - prompts)
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -149,6 +160,7 @@ class Requests:
                         stage.truncated,
                         stage.pace(knee),
                         KNEES[knee],
+                        engine.prompt_seconds,
                         sum(one.journal.ahead for one in under_way),
                         stage.kept,
                         round(stage.unfinished(knee, engine.move(now)), 1),

@@ -25,7 +25,7 @@ from magpie_hf.models.sampling import Sampling
 from magpie_hf.schema import ROUND, TOOL_ANSWERS
 from magpie_hf.stage import Batch, Stage, fingerprint, identity, seed_of
 from magpie_hf.stages.respond import recorded, response_of
-from magpie_hf.stages.solving import Instruction, instruction_for, in_its_languages
+from magpie_hf.stages.solving import Instruction, in_its_languages, instruction_for
 
 MOST_RUNS, RUN_SECONDS, MOST_SHOWN = 8, 2, 200  # of an answer; of a processor each; characters of each output
 END_OF_CODE = "```output"  # as models that were trained with tools write it after a block of code
