@@ -301,6 +301,9 @@ class Told:
     def started(self, start: meter.Start) -> None:
         self.requests.start(start)
 
+    def begun(self, start: meter.Start, at: float) -> None:
+        """Of no meaning here."""
+
     def ended(self, start: meter.Start, at: float, outcome: meter.Outcome | None) -> None:
         self.requests.end(start, at, outcome)
 

@@ -289,7 +289,7 @@ def test_the_time_left_is_right_where_nothing_counts(
             running = [one for one in running if one[1] > made]
             board.take(UnderWay(requests.stages()))
             now = requests.rate(engine)
-            so_far = round(requests.unfinished_tokens(engine, clock[0], None))
+            so_far = round(requests.unfinished_tokens(engine, clock[0]))
             flying = len(running)
             speed = Speed(engine, flying, finished, now, None, None, "finished", 0, so_far, flying)
             board.take(speed)
@@ -469,7 +469,7 @@ def test_the_time_left_of_ratings_is_known_where_nothing_counts(
             requests.end(start, clock[0], Outcome(500, tokens))
         board.take(UnderWay(requests.stages()))
         assert (requests.rate(engine) is None) == (not tokens), "a rating has none"
-        so_far = round(requests.unfinished_tokens(engine, clock[0], None))
+        so_far = round(requests.unfinished_tokens(engine, clock[0]))
         board.take(Speed(engine, 200, 0, None, None, None, "finished", 100_000, so_far, 200))
     assert board.left() == pytest.approx(20, rel=0.5)
 

@@ -338,7 +338,7 @@ def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_pat
     requests.end(Start(engine, 0.5), 10.5, Outcome(50, 100))
     alone = 10 * (knee + 2) / (knee + 1)  # tokens a second of a request, of which two have 10 each
     assert requests.rate(engine) == pytest.approx(alone)
-    assert requests.unfinished_tokens(engine, 11.5, None) == pytest.approx(1.5 * alone + 10 * 10)
+    assert requests.unfinished_tokens(engine, 11.5) == pytest.approx(1.5 * alone + 10 * 10)
     (told,) = requests.stages()
     assert told.pace == pytest.approx(10 / (knee + 2) / 100)
     assert told.knee == knee
@@ -350,7 +350,7 @@ def test_requests_that_start_together_count_each(tmp_path: Path) -> None:
     requests.end(Start(engine, 0.5, 64), 10.5, Outcome(0, 6400))
     each = 10 * (knee + 128) / (knee + 64)  # tokens a second of a request, of which there were 128
     assert requests.rate(engine) == pytest.approx(64 * each)
-    assert requests.unfinished_tokens(engine, 10.5, None) == pytest.approx(64 * (100 + 0.5 * each))
+    assert requests.unfinished_tokens(engine, 10.5) == pytest.approx(64 * (100 + 0.5 * each))
 
 
 def test_the_knee_of_an_engine_is_the_one_that_explains_its_requests() -> None:

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from magpie_hf.engines import meter, shares
 from magpie_hf.engines.journal import Journal, current, rating_keys, request_keys
+from magpie_hf.engines.queued import Queued
 from magpie_hf.errors import BadInput
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
@@ -211,8 +212,11 @@ class Engine(ABC):
         began = time.monotonic()
         future = start()  # the first call opens the engine, which must not count as request time
         shares.opened(time.monotonic() - began)
-        began_at = meter.started(self.model.name, prompt_tokens=prompt_tokens)
-        future.add_done_callback(partial(_ended, began_at, prompt_tokens))
+        waits = isinstance(future, Queued)
+        started = meter.started(self.model.name, prompt_tokens=prompt_tokens, waits=waits)
+        if isinstance(future, Queued):
+            future.when_begun(partial(meter.begun, started))
+        future.add_done_callback(partial(_ended, started, prompt_tokens))
         return future
 
     @abstractmethod

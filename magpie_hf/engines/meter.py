@@ -19,12 +19,17 @@ from magpie_hf.engines import shares
 
 @dataclass(frozen=True)
 class Start:
-    """Requests that started together, at `time.monotonic()`; prompt_tokens: of all, 0 where not known."""
+    """Requests that started together, at `time.monotonic()`.
+
+    prompt_tokens: of all of them, 0 where not known. waits: whether they wait in a queue of this process
+    first, until they are `begun`.
+    """
 
     engine: str
     at: float
     requests: int = 1
     prompt_tokens: int = 0
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class Watcher(Protocol):
 
     def started(self, start: Start) -> None:
         """Requests were started."""
+
+    def begun(self, start: Start, at: float) -> None:
+        """The engine has requests that waited."""
 
     def ended(self, start: Start, at: float, outcome: Outcome | None) -> None:
         """Requests have ended. outcome: None where they failed."""
@@ -89,13 +97,20 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
             _watchers = tuple(one for one in _watchers if one is not watcher)
 
 
-def started(engine: str, requests: int = 1, prompt_tokens: int = 0) -> Start:
+def started(engine: str, requests: int = 1, prompt_tokens: int = 0, waits: bool = False) -> Start:
     """Report started requests."""
-    start = Start(engine, time.monotonic(), requests, prompt_tokens)
+    start = Start(engine, time.monotonic(), requests, prompt_tokens, waits)
     shares.started(engine, start.at, requests)
     for watcher in _watchers:
         watcher.started(start)
     return start
+
+
+def begun(start: Start) -> None:
+    """Report that the engine has requests that waited."""
+    at = time.monotonic()
+    for watcher in _watchers:
+        watcher.begun(start, at)
 
 
 def ended(start: Start, outcome: Outcome | None) -> None:

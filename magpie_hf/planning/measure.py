@@ -65,6 +65,9 @@ class RequestLog:
         if (file := current().file) is not None:
             self._stages[start.engine, start.at] = without_round(file.parent.name.rpartition("-")[0])
 
+    def begun(self, start: Start, at: float) -> None:
+        """Nothing follows from that."""
+
     def ended(self, start: Start, at: float, outcome: Outcome | None) -> None:
         stage = self._stages.pop((start.engine, start.at), None)
         if stage is not None and outcome is not None:

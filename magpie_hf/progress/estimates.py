@@ -8,6 +8,7 @@ is a fifth before that.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -169,6 +170,10 @@ class Estimates:
         ticks = self._ticks.get(engine, ())
         most = max((tick.working for tick in ticks), default=0)
         return [tick for tick in ticks if tick.full or tick.working >= WELL_USED * most]
+
+    def most_at_work(self, engine: str) -> float:
+        """How many requests an engine works on at most, as far as others were seen to wait."""
+        return max((tick.working for tick in self._ticks.get(engine, ()) if tick.full), default=math.inf)
 
     def counts(self, engine: str) -> bool:
         """Whether an engine counts its tokens itself."""

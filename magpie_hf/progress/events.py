@@ -140,7 +140,8 @@ class StageRequests:
     before there are any; prompt_seconds: of a prompt token there, None where that is not seen; ahead:
     requests that may follow in these shards, as the next round of an answer with tools; kept: requests of the
     shards that this build went on with, that were answered before; unfinished_tokens: those that requests in
-    flight have so far, by their pace.
+    flight have so far, by their pace; working: requests that their engine has, and that do not wait in a
+    queue of this process.
     """
 
     domain: str
@@ -159,6 +160,7 @@ class StageRequests:
     ahead: int = 0
     kept: int = 0
     unfinished_tokens: float = 0.0
+    working: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from magpie_hf.progress.estimates import ALIKE, NOISE, PROMPT_SPREAD, PROMPT_WOR
 KNEES = 25.0, 10_000.0
 ALL = *KNEES, 5.0, 100.0, 400.0, 2_000.0  # under which the seconds of a prompt token are looked for
 KEPT = 0.995  # what each finished request leaves of the weight of those before it
+LONG_KEPT = 0.999  # the same for what prompts take, which the requests after a burst show no more
 LEAST = 20.0  # finished requests that tell a knee
 SHORT = 8  # tokens of a request that tells nothing about it
 CLEARLY = 0.7  # of the variance by the low knee, below which the high one is the likelier
@@ -61,8 +62,8 @@ class _Line:
     def add(self, tokens: float, prompts: float, part: float) -> None:
         x, y = prompts / tokens, part / tokens
         now = (tokens, tokens * x, tokens * y, tokens * x * x, tokens * x * y, tokens * y * y)
-        self.count = KEPT * self.count + 1
-        self._sums = tuple(KEPT * one + more for one, more in zip(self._sums, now, strict=True))
+        self.count = LONG_KEPT * self.count + 1
+        self._sums = tuple(LONG_KEPT * one + more for one, more in zip(self._sums, now, strict=True))
 
     @property
     def fitted(self) -> tuple[float, float] | None:

@@ -65,6 +65,10 @@ class Recorder:
             self._meters[start.engine].start(start)
             self._requests.start(start)
 
+    def begun(self, start: Start, at: float) -> None:
+        if start.engine in self._meters:
+            self._requests.begin(start, at)
+
     def ended(self, start: Start, at: float, outcome: Outcome | None) -> None:
         # A request that began earlier is another build's, whose start was not counted here.
         if start.engine in self._meters and start.at >= self._began:
@@ -156,9 +160,7 @@ class _Rate:
         if own is not None:
             unfinished = float(max(0, own - finished - self._ahead))
         else:
-            unfinished = self._requests.unfinished_tokens(
-                self._engine, now, None if counted is None else working
-            )
+            unfinished = self._requests.unfinished_tokens(self._engine, now)
         self._busy += min(now - self._last, 2 * TICK_SECONDS)  # a longer time was not spent at work
         self._last = now
         made = finished + unfinished

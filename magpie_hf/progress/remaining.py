@@ -19,7 +19,7 @@ from magpie_hf.progress.paces import KNEES
 
 KNOWN = 0.05  # of a stage's requests, that tell its pace
 FEW = 30  # finished requests that say as much of the mean prompt as the plan does
-MOST_SO_FAR = 0.8  # of its bound, that a request at work is believed to have where nothing counts
+MOST_SO_FAR = 0.9  # of its bound, that a request at work is believed to have where nothing counts
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,10 @@ def _by_rate(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float 
 def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
     """The same for an engine that counts nothing: by the pace of each stage, or of those before it."""
     usual, knee, prompt_seconds = estimates.paces[engine]
-    seconds = 0.0
+    most, seconds = estimates.most_at_work(engine), 0.0
     for one in left:
         tokens = one.begun * one.more + one.others * one.length
-        steps = max(one.longest, one.longest_of(one.others))
+        steps = max(one.longest, one.longest_of(one.others), tokens / most)
         if one.length <= 1:  # of ratings nobody knows how far they are: they may all end at once
             tokens, steps = one.begun * max(1.0, one.lengths.so_far) + one.others, 1.0
         if one.pace is None:
@@ -158,8 +158,8 @@ def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
     last = estimates.last.get(load.engine)
     if not load.flying or last is None or not last.running:
         return 0.0, 0.0
-    if not estimates.counts(load.engine) and last.working == last.running:
-        return float(load.flying), sum(one.unfinished_tokens for one in load.asked)
+    if not estimates.counts(load.engine):
+        return float(sum(one.working for one in load.asked)), sum(one.unfinished_tokens for one in load.asked)
     weights = {one.stage: one.flying * (_mean(estimates, one) or 1.0) for one in beside}
     tokens = last.unfinished_tokens * weights[load.stage] / (sum(weights.values()) or 1.0)
     return load.flying * last.working / last.running, tokens

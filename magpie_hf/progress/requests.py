@@ -19,8 +19,6 @@ from magpie_hf.progress.paces import KEPT, KNEES, NOTHING, Paced, Parts
 if TYPE_CHECKING:
     from magpie_hf.engines.journal import Journal
 
-SHARE_AT_WORK = 0.9  # of the requests in flight, from which on hardly any waits
-
 
 @dataclass
 class _Shard:
@@ -32,13 +30,10 @@ class _Shard:
     done: int
 
 
-class _Flying(NamedTuple):
-    """Requests in flight: what each that was there had had of the engine when they began, and the prompt
-    tokens that it had been given.
-    """
+class _Begun(NamedTuple):
+    """When requests began: what each that was there had had of the engine, and its prompt tokens by then."""
 
-    stage: _Stage
-    shard: _Shard
+    at: float
     had: Parts
     prompts: int
 
@@ -96,7 +91,9 @@ class Requests:
     def __init__(self) -> None:
         self._stages: dict[tuple[str, str], _Stage] = {}
         self._engines: dict[str, Paced] = defaultdict(Paced)
-        self._flying: dict[tuple[str, float], _Flying] = {}  # by engine and begin
+        # By engine and start
+        self._flying: dict[tuple[str, float], tuple[_Stage, _Shard]] = {}
+        self._begun: dict[tuple[str, float], _Begun] = {}
         self._lock = threading.Lock()
 
     def start(self, start: Start) -> None:
@@ -116,10 +113,19 @@ class Requests:
                 stage.shards[id(journal)] = shard
                 stage.kept += journal.kept
             shard.asked += start.requests
+            self._flying[start.engine, start.at] = stage, shard
+        if not start.waits:
+            self.begin(start, start.at)
+
+    def begin(self, start: Start, at: float) -> None:
+        """Their engine has these requests."""
+        with self._lock:
+            if (flying := self._flying.get((start.engine, start.at))) is None:
+                return
             engine = self._engines[start.engine]
-            had = engine.move(start.at)
-            self._flying[start.engine, start.at] = _Flying(stage, shard, had, engine.prompts)
-            stage.fly(start.requests, had)
+            had = engine.move(at)
+            self._begun[start.engine, start.at] = _Begun(at, had, engine.prompts)
+            flying[0].fly(start.requests, had)
             engine.flying += start.requests
             engine.prompts += start.prompt_tokens
 
@@ -127,16 +133,18 @@ class Requests:
         with self._lock:
             if (flying := self._flying.pop((start.engine, start.at), None)) is None:
                 return
-            stage, shard, had, prompts = flying
+            stage, shard = flying
             shard.done += start.requests
-            engine = self._engines[start.engine]
-            parts = _since(had, engine.move(at))
-            engine.flying -= start.requests
-            stage.fly(-start.requests, had)
+            engine, parts = self._engines[start.engine], NOTHING
+            if (begun := self._begun.pop((start.engine, start.at), None)) is not None:
+                parts = _since(begun.had, engine.move(at))
+                engine.flying -= start.requests
+                stage.fly(-start.requests, begun.had)
+                if outcome is not None:
+                    mean = outcome.tokens / start.requests
+                    engine.learn(mean, parts, at - begun.at, engine.prompts - begun.prompts)
             if outcome is not None:
                 stage.add(start.requests, outcome, parts)
-                mean = outcome.tokens / start.requests
-                engine.learn(mean, parts, at - start.at, engine.prompts - prompts)
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -164,6 +172,7 @@ class Requests:
                         sum(one.journal.ahead for one in under_way),
                         stage.kept,
                         round(stage.unfinished(knee, engine.move(now)), 1),
+                        stage.flying,
                     )
                 )
             return tuple(told)
@@ -184,21 +193,15 @@ class Requests:
         speed = sum(count / pace for count, pace in known) / sum(count for count, _ in known)
         return flying / (KNEES[knee] + flying) * speed
 
-    def unfinished_tokens(self, engine: str, now: float, working: int | None) -> float:
+    def unfinished_tokens(self, engine: str, now: float) -> float:
         """An estimate of the tokens that the requests in flight have, for an engine that counts none.
 
-        By the paces of their stages; 0 before any is known. working: requests that the engine works on, None
-        where it does not say: of a long queue nobody knows which are at work, so each counts half.
+        By the paces of their stages; 0 before any is known.
         """
         with self._lock:
             knee = self._engines[engine].knee
             each = self._engines[engine].move(now)
-            stages = [one for one in self._flying_of(engine) if one.tokens]
-            flying = sum(one.flying for one in stages)
-            if working is not None and working < SHARE_AT_WORK * flying:
-                whole = sum(one.flying * one.tokens / one.answered for one in stages)
-                return whole * working / flying / 2
-            return sum(one.unfinished(knee, each) for one in stages)
+            return sum(one.unfinished(knee, each) for one in self._flying_of(engine) if one.tokens)
 
     def _flying_of(self, engine: str) -> list[_Stage]:
         """The stages with requests in flight."""

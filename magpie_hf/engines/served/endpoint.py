@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from magpie_hf.engines import meter
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, Completion, Engine, Pooling, Rating
+from magpie_hf.engines.queued import Queued
 from magpie_hf.engines.served.addresses import address
 from magpie_hf.engines.served.faults import Fault, Garbled
 from magpie_hf.engines.served.kinds import KINDS, Kind, kind_of
@@ -104,7 +105,7 @@ class Endpoint(Engine):
         limit = self._limit(
             pool, count + sampling.max_tokens, f"{count} prompt tokens and {sampling.max_tokens} more exceed"
         )
-        future: Future[Completion] = Future()
+        future: Queued[Completion] = Queued()
         if count >= limit:  # vLLM refuses a prompt that leaves no room for one token
             future.set_result(Completion("", CONTEXT_FULL, count, 0))
             return future
@@ -137,6 +138,7 @@ class Endpoint(Engine):
             read,
             lambda completion: completion.num_tokens + PROMPT_WORK * count,
             most_bytes(count, room, sampling.logprobs),
+            future.begin,
         )
         pool.submit(request).add_done_callback(
             partial(_deliver, future, Completion("", KILLED_ENGINE, count, 0))
@@ -150,7 +152,7 @@ class Endpoint(Engine):
             )
         pool, count = self._live(), len(prompt)
         limit = self._limit(pool, count, f"{count} tokens exceed")
-        future: Future[Rating] = Future()
+        future: Queued[Rating] = Queued()
         if count > limit:
             future.set_result(Rating((), CONTEXT_FULL))
             return future
@@ -160,6 +162,7 @@ class Endpoint(Engine):
             lambda answer: read_rating(answer, prompt, pooling),
             lambda _: PROMPT_WORK * count,
             most_bytes(count),
+            future.begin,
         )
         pool.submit(request).add_done_callback(partial(_deliver, future, Rating((), KILLED_ENGINE)))
         return future

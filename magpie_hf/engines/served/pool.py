@@ -194,6 +194,7 @@ class Pool:
     async def _ask(self, server: Server, request: Request) -> None:
         """Send one request to one server, once."""
         sent = time.monotonic()
+        request.begun()
         try:
             result = await server.ask(request)
         except Refused as error:

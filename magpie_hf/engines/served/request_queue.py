@@ -26,6 +26,7 @@ class Request:
     read: makes the result from the answer.
     work: the amount of work it is for the server.
     most: bytes that its answer can have.
+    begun: called each time that a server gets it.
     future: gets the result, or None for a request that brings servers down.
     cuts: how often a server cut the connection while it was in flight.
     broken: how often it was answered with 500.
@@ -37,6 +38,7 @@ class Request:
     read: Callable[[Any], Any]
     work: Callable[[Any], float]
     most: int
+    begun: Callable[[], None] = lambda: None
     future: Future[Any] = field(default_factory=Future)
     cuts: int = 0
     broken: int = 0
