@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from magpie_hf.building.build import build
 from magpie_hf.engines.base import CONTEXT_FULL, KILLED_ENGINE, NAN, Completion, Pooling
 from magpie_hf.engines.fake import FakeEngine
 from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.engines.queued import Queued
 from magpie_hf.engines.served import endpoint as endpoints
 from magpie_hf.engines.served import pool as pools
 from magpie_hf.engines.served.concurrency import FIRST, Window, shares
@@ -501,6 +503,24 @@ def test_servers_that_are_busy_for_ever_end_by_the_patience_too(model: Model) ->
         r"no server of fake has answered a request for [01] s: \S+ answered 503: the words of 503, .*",
         str(caught.value),
     )
+
+
+def test_a_request_begins_once_when_a_server_gets_it(model: Model) -> None:
+    """Of each the first time counts, also where it is sent again."""
+    with FakeServer(
+        seconds=0.05, slots=8, script=lambda number, body: "500" if number == 3 else None
+    ) as server:
+        engine = engine_of(model, server)
+        begun = list[int]()
+        futures = [engine.submit([1, seed], SAMPLING, seed) for seed in range(40)]
+        for seed, future in enumerate(futures):
+            assert isinstance(future, Queued)
+            future.when_begun(partial(begun.append, seed))
+        until(lambda: bool(begun))
+        assert len(begun) < 40, "the others wait for the first ones"
+        wait(futures, 10)
+        assert len(server.requests) == 41
+        assert sorted(begun) == list(range(40))
 
 
 def test_a_server_that_dies_in_the_middle_and_comes_back(model: Model) -> None:

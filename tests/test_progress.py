@@ -264,34 +264,42 @@ def test_the_time_left_is_right_before_a_shard_is_finished(
     assert len(wrong) <= 0.1 * whole, wrong
 
 
-@pytest.mark.parametrize(("fixed", "each"), [(0.05, 0.002), (0.4, 0.0)])
+@pytest.mark.parametrize(("fixed", "each", "most"), [(0.05, 0.002, 400), (0.4, 0.0, 400), (0.05, 0.002, 48)])
 def test_the_time_left_is_right_where_nothing_counts(
-    fixed: float, each: float, tmp_path: Path, clock: list[float]
+    fixed: float, each: float, most: int, tmp_path: Path, clock: list[float]
 ) -> None:
-    """400 answers of 300 tokens on average at once; a step over n of them takes fixed + each * n seconds."""
+    """400 answers of 300 tokens on average; a step over n of them takes fixed + each * n seconds. At most so
+    many are at work, while the others wait in this process.
+    """
     step = 0.5
     numbers, board, requests, engine = random.Random(1), board_of(600.0), Requests(), "it"
     folder = tmp_path / "algebra" / "candidates-0"
     folder.mkdir(parents=True)
-    running: list[tuple[Start, int]] = []
+    waiting: list[tuple[Start, int]] = []
+    running: list[tuple[Start, float]] = []
     with keeping(Journal(folder / "0000000-0000120.journal", iter(()))):
         for at in range(400):
             tokens = min(1000, round(numbers.lognormvariate(5.5, 0.7)))
-            running.append((Start(engine, 1000.0 + at / 1e6), tokens))
-            requests.start(running[-1][0])
+            waiting.append((Start(engine, 1000.0 + at / 1e6, waits=True), tokens))
+            requests.start(waiting[-1][0])
+        lengths = dict(waiting)
         made, finished, guesses = 0.0, 0, []
-        while running:
+        while waiting or running:
+            while waiting and len(running) < most:
+                start, tokens = waiting.pop(0)
+                requests.begin(start, clock[0])
+                running.append((start, made + tokens))
             clock[0] += step
             made += step / (fixed + each * len(running))
-            for start, tokens in [one for one in running if one[1] <= made]:
-                requests.end(start, clock[0], Outcome(10, tokens))
-                finished += tokens
+            for start in [start for start, until in running if until <= made]:
+                requests.end(start, clock[0], Outcome(10, lengths[start]))
+                finished += lengths[start]
             running = [one for one in running if one[1] > made]
             board.take(UnderWay(requests.stages()))
             now = requests.rate(engine)
             so_far = round(requests.unfinished_tokens(engine, clock[0]))
-            flying = len(running)
-            speed = Speed(engine, flying, finished, now, None, None, "finished", 0, so_far, flying)
+            flying = len(waiting) + len(running)
+            speed = Speed(engine, flying, finished, now, None, None, "finished", 0, so_far, len(running))
             board.take(speed)
             guesses.append((clock[0], board.left()))
     whole = clock[0] - 1000.0

@@ -344,6 +344,21 @@ def test_an_engine_that_counts_nothing_goes_as_fast_as_its_last_requests(tmp_pat
     assert told.knee == knee
 
 
+def test_requests_that_wait_in_this_process_have_nothing_of_the_engine(tmp_path: Path) -> None:
+    engine, knee = "queued", KNEES[0]
+    first, second, never = (Start(engine, at, waits=True) for at in (0.0, 0.5, 0.6))
+    requests = started(tmp_path, first, second, never)
+    requests.begin(first, 10.0)
+    requests.end(first, 20.0, Outcome(50, 100))
+    requests.begin(second, 20.0)
+    requests.begin(first, 20.0)  # too late
+    assert requests.rate(engine) == pytest.approx(10), "the ten seconds in the queue do not count"
+    requests.end(never, 21.0, None)
+    (told,) = requests.stages()
+    assert told.pace == pytest.approx(10 / (knee + 1) / 100)
+    assert (told.asked, told.done, told.working) == (3, 2, 1)
+
+
 def test_requests_that_start_together_count_each(tmp_path: Path) -> None:
     engine, knee = "together", KNEES[0]
     requests = started(tmp_path, Start(engine, 0.0, 64), Start(engine, 0.5, 64))
