@@ -144,12 +144,12 @@ def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
     most, seconds = estimates.most_at_work(engine), 0.0
     for one in left:
         tokens = one.begun * one.more + one.others * one.length
-        steps = max(one.longest, one.longest_of(one.others), tokens / most)
+        steps = max(one.longest, one.longest_of(one.others))
         if one.length <= 1:  # of ratings nobody knows how far they are: they may all end at once
             tokens, steps = one.begun * max(1.0, one.lengths.so_far) + one.others, 1.0
         if one.pace is None:
             seconds += one.others * one.prompt * prompt_seconds
-        seconds += (one.pace or usual) * (tokens + knee * steps)
+        seconds += (one.pace or usual) * (tokens + knee * max(steps, tokens / most))
     return seconds
 
 
