@@ -337,6 +337,48 @@ def test_rows_whose_requests_may_go_on_are_not_done() -> None:
     assert board.done(stage, "algebra") == 60
 
 
+def test_truncated_answers_go_on_when_all_others_are_done(tmp_path: Path, clock: list[float]) -> None:
+    """Of 240 answers at once, a token a second each, 24 are cut at 200, and go on up to 400."""
+    board, requests, engine, known = board_of(150.0), Requests(), "it", PLANNED.domains[0]
+    known = replace(known, target=60, most_tokens={"candidates": 400}, extended=("candidates",))
+    for event in (
+        replace(PLANNED, domains=(known,)),
+        ShardFinished("algebra", "instruct", 60, 9.0, 0, {}),
+        SelectionMoved("algebra", 60, 60, 60, {}),
+    ):
+        board.take(event)
+
+    def told(flying: int, finished: int) -> None:
+        board.take(UnderWay(requests.stages()))
+        so_far = round(requests.unfinished_tokens(engine, clock[0]))
+        board.take(Speed(engine, flying, finished, 1.0, 1.0, None, "finished", 0, so_far, flying))
+
+    folder = tmp_path / "algebra" / "candidates-0"
+    folder.mkdir(parents=True)
+    with keeping(Journal(folder / "0000000-0000060.journal", iter(()))):
+        starts = [Start(engine, 1000.0 + at / 1e6) for at in range(240)]
+        for start in starts:
+            requests.start(start)
+        finished = 0
+        for at, start in enumerate(starts):
+            tokens = 20 + min(180, at * 5 // 6)
+            clock[0] = 1000.0 + tokens
+            requests.end(start, clock[0], Outcome(10, tokens, int(tokens == 200)))
+            finished += tokens
+            told(239 - at, finished)
+        assert board.done("candidates", "algebra") == 54, "24 of 264 requests are still to come"
+        left = board.left()
+        assert left is not None
+        assert 40 < left < 200, "the longest of those that go on may take 200 more"
+        (one,) = requests.stages()
+        assert (one.cut, one.cut_tokens, one.longer_tokens) == (24, 4800, 0)
+        requests.start(Start(engine, clock[0], 24))
+        told(24, finished)
+        (one,) = requests.stages()
+        assert (one.cut, one.cut_tokens, one.longer_tokens) == (0, 0, 4800)
+        assert 0.5 * left < (board.left() or 0) < 1.5 * left, "they have begun, and that is all that is new"
+
+
 def test_a_build_that_goes_on_knows_what_a_row_asks_for(tmp_path: Path, clock: list[float]) -> None:
     """Of 100 problems under way, with four answers each, 360 were answered before; 900 have not begun."""
     board, requests, engine = Board(), Requests(), "it"
@@ -812,6 +854,7 @@ def test_every_event_comes_to_plain_values() -> None:
                 "found": {},
                 "engines": {},
                 "most_tokens": {},
+                "extended": [],
             }
         ],
     }

@@ -205,7 +205,11 @@ class Board:
         begun = self._made[stage] + sum(max(0.0, rows) for rows in unfinished)
         bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
         planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
-        return Workload(stage, engine, rows, begun, planned, asked, max(bounds, default=None), read)
+        cut = [one for one in asked if stage in self.domains[one.domain].extended and one.cut]
+        truncated = sum(one.cut for one in cut), sum(one.cut_tokens for one in cut)
+        return Workload(
+            stage, engine, rows, begun, planned, asked, max(bounds, default=None), read, *truncated
+        )
 
     def _left_of(self, stage: str) -> float | None:
         left = 0.0
@@ -222,7 +226,8 @@ class Board:
         if under_way is None or not under_way.asked:
             return made
         alive = self._alive(under_way.rows, stage, domain)
-        begun = alive * under_way.done / (under_way.asked + under_way.ahead)
+        more = under_way.ahead + (under_way.cut if stage in self.domains[domain].extended else 0)
+        begun = alive * under_way.done / (under_way.asked + more)
         return made + max(0.0, begun - self._over[stage, domain])
 
     def _alive(self, rows: int, stage: str, domain: str) -> float:

@@ -33,7 +33,7 @@ class DomainPlanned:
 
     target: problems to accept; samples, answers: its stages before and after the filtering, in order; found:
     what the folder already held, by stage; engines: the engine of each stage that has one; most_tokens: of a
-    request, of stages with a bound.
+    request, of stages with a bound; extended: stages that ask for more of truncated answers.
     """
 
     domain: str
@@ -43,6 +43,7 @@ class DomainPlanned:
     found: Mapping[str, Found]
     engines: Mapping[str, str] = field(default_factory=dict)
     most_tokens: Mapping[str, int] = field(default_factory=dict)
+    extended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ class StageRequests:
     requests that may follow in these shards, as the next round of an answer with tools; kept: requests of the
     shards that this build went on with, that were answered before; unfinished_tokens: those that requests in
     flight have so far, by their pace; working: requests that their engine has, and that do not wait in a
-    queue of this process.
+    queue of this process; cut, cut_tokens: truncated answers of these shards, and their tokens, that have not
+    been asked to go on; longer_tokens: those that the answers in flight had which go on.
     """
 
     domain: str
@@ -161,6 +163,9 @@ class StageRequests:
     kept: int = 0
     unfinished_tokens: float = 0.0
     working: int = 0
+    cut: int = 0
+    cut_tokens: int = 0
+    longer_tokens: int = 0
 
 
 @dataclass(frozen=True)

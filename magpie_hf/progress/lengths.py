@@ -43,10 +43,14 @@ class Lengths:
     @property
     def more(self) -> float:
         """Tokens that follow on average, for those at work; 0 where nothing is known."""
+        return self.after(self.so_far)
+
+    def after(self, so_far: float) -> float:
+        """Tokens that follow on average, for requests that have so many; 0 where nothing is known."""
         if not self._known:
             return 0.0
-        more = max(0.0, self.mean - _mean_up_to(self.so_far, self._middle))
-        return more / max(_longer(self._begun, self._middle), 1e-9)
+        more = max(0.0, self.mean - _mean_up_to(so_far, self._middle))
+        return more / max(_longer(_logarithm(so_far), self._middle), 1e-9)
 
     def longest(self, count: float, so_far: float) -> float:
         """Tokens of the longest of so many requests that have so many; these where nothing more is known."""

@@ -37,7 +37,8 @@ class Workload:
 
     rows: those that are left; begun: those that this build has made or begun; planned: those in all, by the
     plan; asked: its requests, a domain each; most_tokens: the bound of a request; read: the answers that it
-    reads, each of them a request; None where it reads none that are known.
+    reads, each of them a request; None where it reads none that are known; cut, cut_tokens: truncated answers
+    that will be asked to go on, and their tokens.
     """
 
     stage: str
@@ -48,6 +49,8 @@ class Workload:
     asked: tuple[StageRequests, ...]
     most_tokens: int | None
     read: Answers | None = None
+    cut: int = 0
+    cut_tokens: int = 0
 
     @property
     def answered(self) -> int:
@@ -74,11 +77,14 @@ class Workload:
 class _Left:
     """Requests that a stage has left.
 
-    begun: those at work; others, length, prompt: the rest, and tokens of each and of its prompt; lengths:
+    begun: those at work; cut, cut_at: truncated ones that go on when all others of their shards are done, and
+    the tokens that each has; others, length, prompt: the rest, and tokens of each and of its prompt; lengths:
     what is known of them; pace: of those that finished, where these are enough.
     """
 
     begun: float
+    cut: float
+    cut_at: float
     others: float
     length: float
     prompt: float
@@ -91,9 +97,14 @@ class _Left:
         return self.lengths.more
 
     @property
+    def cut_more(self) -> float:
+        """Tokens that those that go on get."""
+        return self.cut * self.lengths.after(self.cut_at) if self.cut else 0.0
+
+    @property
     def longest(self) -> float:
-        """Tokens that the longest of those at work still gets."""
-        return self.longest_of(self.begun, self.lengths.so_far)
+        """Tokens that the longest of those at work still gets, and the longest of those that go on then."""
+        return self.longest_of(self.begun, self.lengths.so_far) + self.longest_of(self.cut, self.cut_at)
 
     def longest_of(self, count: float, so_far: float = 0.0) -> float:
         """Tokens that the longest of so many still gets that have so many."""
@@ -130,8 +141,8 @@ def _by_rate(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float 
     for one in left:
         read = price * one.prompt
         begun = one.more + read * read / 2 / ((read + one.length) or 1.0)  # of a life so much is reading
-        together += one.begun * begun / now + one.others * (one.length + read) / full
-        alone = max(alone, one.longest * running / now)
+        together += one.begun * begun / now + (one.others * (one.length + read) + one.cut_more) / full
+        alone = max(alone, one.longest * max(1, running) / now)
     if left and (last := left[-1]).others:
         ends = (last.length + price * last.prompt) / 2
         alone = max(alone, together + ends * running / now)
@@ -143,7 +154,7 @@ def _by_pace(estimates: Estimates, engine: str, left: Sequence[_Left]) -> float:
     usual, knee, prompt_seconds = estimates.paces[engine]
     most, seconds = estimates.most_at_work(engine), 0.0
     for one in left:
-        tokens = one.begun * one.more + one.others * one.length
+        tokens = one.begun * one.more + one.others * one.length + one.cut_more
         steps = max(one.longest, one.longest_of(one.others))
         if one.length <= 1:  # of ratings nobody knows how far they are: they may all end at once
             tokens, steps = one.begun * max(1.0, one.lengths.so_far) + one.others, 1.0
@@ -179,15 +190,17 @@ def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _
     if (mean := _mean(estimates, load)) is None:
         return None
     at_work, lengths = _lengths(estimates, load, beside)
-    others = max(0.0, requests - at_work)
+    others = max(0.0, requests - at_work - load.cut)
     pace = load.pace if answered >= KNOWN * (answered + at_work + others) else None
     length, prompt = _length(load, mean, at_work, lengths), _prompt(estimates, load)
-    return _Left(at_work, others, length, prompt, lengths, pace)
+    cut_at = load.cut_tokens / (load.cut or 1)
+    return _Left(at_work, load.cut, cut_at, others, length, prompt, lengths, pace)
 
 
 def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
     """Requests of a stage at work, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
+    tokens += sum(one.longer_tokens for one in load.asked)
     so_far = tokens / at_work if at_work else 0.0
     if load.most_tokens is not None and load.most_tokens > 1 and not estimates.counts(load.engine):
         so_far = min(so_far, MOST_SO_FAR * load.most_tokens)

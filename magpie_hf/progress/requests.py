@@ -22,12 +22,31 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Shard:
-    """A shard under way, which its journal names: its stage's folder, and its rows."""
+    """A shard under way, which its journal names: its stage's folder, and its rows.
+
+    cut, cut_tokens: truncated answers, and their tokens, until these are asked to go on; longer: the tokens
+    that each of them has then.
+    """
 
     journal: Journal
     rows: int
     asked: int
     done: int
+    cut: int = 0
+    cut_tokens: int = 0
+    longer: float = 0.0
+
+    def ask(self, requests: int) -> None:
+        """Count started requests. When all others are done, the truncated ones go on."""
+        if self.cut and self.asked == self.done:
+            self.cut, self.cut_tokens, self.longer = 0, 0, self.cut_tokens / self.cut
+        self.asked += requests
+
+    def add(self, outcome: Outcome) -> None:
+        """Count the truncated ones of finished requests."""
+        if outcome.truncated and not self.longer:
+            self.cut += outcome.truncated
+            self.cut_tokens += outcome.tokens
 
 
 class _Begun(NamedTuple):
@@ -112,7 +131,7 @@ class Requests:
                 shard = _Shard(journal, stop - first, journal.kept, journal.kept)
                 stage.shards[id(journal)] = shard
                 stage.kept += journal.kept
-            shard.asked += start.requests
+            shard.ask(start.requests)
             self._flying[start.engine, start.at] = stage, shard
         if not start.waits:
             self.begin(start, start.at)
@@ -145,6 +164,7 @@ class Requests:
                     engine.learn(mean, parts, at - begun.at, engine.prompts - begun.prompts)
             if outcome is not None:
                 stage.add(start.requests, outcome, parts)
+                shard.add(outcome)
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -173,6 +193,9 @@ class Requests:
                         stage.kept,
                         round(stage.unfinished(knee, engine.move(now)), 1),
                         stage.flying,
+                        sum(one.cut for one in under_way),
+                        sum(one.cut_tokens for one in under_way),
+                        round(sum((one.asked - one.done) * one.longer for one in under_way)),
                     )
                 )
             return tuple(told)

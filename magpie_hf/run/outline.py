@@ -34,9 +34,11 @@ def planned(recipe: Recipe, path: Path, run: Path) -> Planned:
         halves, stages = keys(recipe, domain, run), _stages(recipe, domain)
         engines = {stage.label: engine.model.name for stage in stages if (engine := _engine(stage))}
         bounds = {stage.label: bound for stage in stages if (bound := _most_tokens(stage))}
+        extended = tuple(stage.label for stage in stages if getattr(stage, "auto_extend", 0))
         samples, answers = tuple(halves["samples"]), tuple(halves["answers"])
+        there = found[domain.key]
         domains.append(
-            DomainPlanned(domain.key, domain.count, samples, answers, found[domain.key], engines, bounds)
+            DomainPlanned(domain.key, domain.count, samples, answers, there, engines, bounds, extended)
         )
     return Planned(str(path), tuple(domains))
 
