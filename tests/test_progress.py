@@ -249,7 +249,9 @@ def test_the_time_left_is_right_before_a_shard_is_finished(
         running = [one for one in running if one[1] < one[0]]
         done, made, read = len(finished), round(sum(finished)), 10 * len(finished)
         logarithms = sum(map(math.log, finished))
-        told = StageRequests("algebra", "candidates", 120, 400, done, done, made, read, logarithms)
+        told = StageRequests(
+            "algebra", "candidates", 120, 400, done, done, made, read, logarithms, working=len(running)
+        )
         board.take(UnderWay((told,)))
         unfinished = round(sum(so_far for _, so_far in running))
         flying = len(running) + len(waiting)
@@ -530,7 +532,7 @@ def test_the_last_requests_that_are_read_run_whole() -> None:
     for second in range(60):
         speed = Speed("it", 32, 0, None, None, None, "engine", 2000 * second, 0, 16)
         estimates.speed(speed, 1000.0 + second)
-    told = StageRequests("algebra", "score", 58, 232, 200, 200, 200, 100_000, 0.0)
+    told = StageRequests("algebra", "score", 58, 232, 200, 200, 200, 100_000, 0.0, working=16)
     left = seconds_left(estimates, [Workload("score", "it", 8, 58, 58, (told,), 1)])
     assert left is not None
     assert 6 <= left <= 8, "two for those at work, four for the others, and the last one ends alone"

@@ -359,6 +359,23 @@ def test_requests_that_wait_in_this_process_have_nothing_of_the_engine(tmp_path:
     assert told.working == 1
 
 
+def test_the_first_to_begin_are_worked_on(tmp_path: Path) -> None:
+    """An engine works on two of four requests: both answers, before the ratings."""
+    engine, requests = "two at a time", Requests()
+    for stage, times in (("candidates", (0.0, 0.1)), ("score", (0.2, 0.3))):
+        folder = tmp_path / "algebra" / f"{stage}-0"
+        folder.mkdir(parents=True)
+        with keeping(Journal(folder / "0000000-0000128.journal", iter(()))):
+            for at in times:
+                requests.start(Start(engine, at))
+    assert [one.working for one in requests.stages()] == [2, 2], "nothing is known of a queue"
+    meter.at_work(engine, 2)
+    assert [one.working for one in requests.stages()] == [2, 0]
+    requests.end(Start(engine, 0.0), 1.0, Outcome(50, 100))
+    assert [one.working for one in requests.stages()] == [1, 1]
+    meter.uncount(engine)
+
+
 def test_requests_that_start_together_count_each(tmp_path: Path) -> None:
     engine, knee = "together", KNEES[0]
     requests = started(tmp_path, Start(engine, 0.0, 64), Start(engine, 0.5, 64))

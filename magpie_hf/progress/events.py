@@ -141,9 +141,9 @@ class StageRequests:
     before there are any; prompt_seconds: of a prompt token there, None where that is not seen; ahead:
     requests that may follow in these shards, as the next round of an answer with tools; kept: requests of the
     shards that this build went on with, that were answered before; unfinished_tokens: those that requests in
-    flight have so far, by their pace; working: requests that their engine has, and that do not wait in a
-    queue of this process; cut, cut_tokens: truncated answers of these shards, and their tokens, that have not
-    been asked to go on; longer_tokens: those that the answers in flight had which go on.
+    flight have so far, by their pace; working: requests in flight that their engine works on, while others
+    wait; cut, cut_tokens: truncated answers of these shards, and their tokens, that have not been asked to go
+    on; longer_tokens: those that the answers in flight had which go on.
     """
 
     domain: str

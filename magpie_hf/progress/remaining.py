@@ -61,6 +61,10 @@ class Workload:
         return sum(one.asked - one.done for one in self.asked)
 
     @property
+    def working(self) -> float:
+        return float(sum(one.working for one in self.asked))
+
+    @property
     def each(self) -> float:
         """Requests of a row, of those begun; 0 where this build has asked for nothing yet."""
         asked = self.answered + self.flying
@@ -170,10 +174,10 @@ def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
     if not load.flying or last is None or not last.running:
         return 0.0, 0.0
     if not estimates.counts(load.engine):
-        return float(sum(one.working for one in load.asked)), sum(one.unfinished_tokens for one in load.asked)
-    weights = {one.stage: one.flying * (_mean(estimates, one) or 1.0) for one in beside}
+        return load.working, sum(one.unfinished_tokens for one in load.asked)
+    weights = {one.stage: one.working * (_mean(estimates, one) or 1.0) for one in beside}
     tokens = last.unfinished_tokens * weights[load.stage] / (sum(weights.values()) or 1.0)
-    return load.flying * last.working / last.running, tokens
+    return load.working, tokens
 
 
 def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _Left | None:
@@ -200,8 +204,8 @@ def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _
 def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
     """Requests of a stage at work, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
-    tokens += sum(one.longer_tokens for one in load.asked)
-    so_far = tokens / at_work if at_work else 0.0
+    before = sum(one.longer_tokens for one in load.asked) / (load.flying or 1)
+    so_far = tokens / at_work + before if at_work else 0.0
     if load.most_tokens is not None and load.most_tokens > 1 and not estimates.counts(load.engine):
         so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
     planned = estimates.planned.get(load.stage)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from magpie_hf.engines import meter
 from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.progress.events import StageRequests
 from magpie_hf.progress.paces import KEPT, KNEES, NOTHING, Paced, Parts
@@ -50,8 +51,12 @@ class _Shard:
 
 
 class _Begun(NamedTuple):
-    """When requests began: what each that was there had had of the engine, and its prompt tokens by then."""
+    """Requests that have begun, and when: what each that was there had had of the engine, and its prompt
+    tokens by then.
+    """
 
+    name: tuple[str, str]
+    requests: int
     at: float
     had: Parts
     prompts: int
@@ -110,8 +115,8 @@ class Requests:
     def __init__(self) -> None:
         self._stages: dict[tuple[str, str], _Stage] = {}
         self._engines: dict[str, Paced] = defaultdict(Paced)
-        # By engine and start
-        self._flying: dict[tuple[str, float], tuple[_Stage, _Shard]] = {}
+        # By engine and start; those that have begun in their order
+        self._flying: dict[tuple[str, float], tuple[tuple[str, str], _Shard]] = {}
         self._begun: dict[tuple[str, float], _Begun] = {}
         self._lock = threading.Lock()
 
@@ -132,7 +137,7 @@ class Requests:
                 stage.shards[id(journal)] = shard
                 stage.kept += journal.kept
             shard.ask(start.requests)
-            self._flying[start.engine, start.at] = stage, shard
+            self._flying[start.engine, start.at] = name, shard
         if not start.waits:
             self.begin(start, start.at)
 
@@ -143,8 +148,9 @@ class Requests:
                 return
             engine = self._engines[start.engine]
             had = engine.move(at)
-            self._begun[start.engine, start.at] = _Begun(at, had, engine.prompts)
-            flying[0].fly(start.requests, had)
+            name, _ = flying
+            self._begun[start.engine, start.at] = _Begun(name, start.requests, at, had, engine.prompts)
+            self._stages[name].fly(start.requests, had)
             engine.flying += start.requests
             engine.prompts += start.prompt_tokens
 
@@ -152,7 +158,8 @@ class Requests:
         with self._lock:
             if (flying := self._flying.pop((start.engine, start.at), None)) is None:
                 return
-            stage, shard = flying
+            name, shard = flying
+            stage = self._stages[name]
             shard.done += start.requests
             engine, parts = self._engines[start.engine], NOTHING
             if (begun := self._begun.pop((start.engine, start.at), None)) is not None:
@@ -169,7 +176,7 @@ class Requests:
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
         with self._lock:
-            told, now = [], time.monotonic()
+            told, now, working = [], time.monotonic(), self._working()
             for (domain, label), stage in self._stages.items():
                 stage.shards = {key: one for key, one in stage.shards.items() if not one.journal.closed}
                 under_way, engine = stage.shards.values(), self._engines[stage.engine]
@@ -192,7 +199,7 @@ class Requests:
                         sum(one.journal.ahead for one in under_way),
                         stage.kept,
                         round(stage.unfinished(knee, engine.move(now)), 1),
-                        stage.flying,
+                        working[domain, label],
                         sum(one.cut for one in under_way),
                         sum(one.cut_tokens for one in under_way),
                         round(sum((one.asked - one.done) * one.longer for one in under_way)),
@@ -225,6 +232,17 @@ class Requests:
             knee = self._engines[engine].knee
             each = self._engines[engine].move(now)
             return sum(one.unfinished(knee, each) for one in self._flying_of(engine) if one.tokens)
+
+    def _working(self) -> Counter[tuple[str, str]]:
+        """How many requests of each stage their engines work on: of those that have begun, the first ones."""
+        room = {one.engine: math.inf for one in self._stages.values()}
+        room |= {engine: one.running for engine in room if (one := meter.counted(engine)) is not None}
+        working = Counter[tuple[str, str]]()
+        for (engine, _), begun in self._begun.items():
+            taken = min(begun.requests, room[engine])
+            working[begun.name] += round(taken)
+            room[engine] -= taken
+        return working
 
     def _flying_of(self, engine: str) -> list[_Stage]:
         """The stages with requests in flight."""
