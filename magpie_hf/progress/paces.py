@@ -124,5 +124,6 @@ class Paced:
     @property
     def prompt_seconds(self) -> float | None:
         """Seconds of a prompt token; None where these are not seen, as where requests wait in a queue."""
+        # Of knees that fit equally well, the one with the cheapest prompts: more is not seen
         noise, seconds = min((one for line in self._lines if (one := line.fitted)), default=(math.inf, 0.0))
         return seconds if noise <= FITS else None

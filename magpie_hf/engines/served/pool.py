@@ -194,8 +194,8 @@ class Pool:
     async def _ask(self, server: Server, request: Request) -> None:
         """Send one request to one server, once."""
         sent = time.monotonic()
-        request.begun()
         try:
+            request.begun()
             result = await server.ask(request)
         except Refused as error:
             request.future.set_exception(EngineError(f"the server {server.url} {error}"))
