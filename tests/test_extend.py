@@ -314,6 +314,29 @@ class Told:
         """Of no meaning here."""
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_an_answer_that_goes_on_is_counted_as_one(law: Law, tmp_path: Path, knows: bool) -> None:
+    """Whether its token ids are known, so that it goes on from them, or not, so that it begins anew."""
+
+    def reply(prompt: Sequence[int], sampling: Sampling, seed: int) -> Completion:
+        made = law(prompt, sampling, seed)
+        return made if knows else replace(made, token_ids=())
+
+    told = Told()
+    stage = replace(respond(law, 64, 1), engine=FakeEngine(law.model, reply))
+    with meter.watched_by(told):
+        out = answers(apply(stage, problems(40), ShardFolder(tmp_path / "candidates-1"), 0, 40))
+    stopped = [one["num_tokens"] for one in out if one["finish_reason"] == "stop"]
+    longer = sum(one["num_tokens"] > 64 for one in out)
+    (one,) = told.requests.stages()
+    assert 20 < longer < 60
+    assert (one.answered, one.longer_in_all) == (80 + longer, longer)
+    assert (one.resumed_tokens, one.anew) == (64 * longer * knows, not knows)
+    assert one.complete_tokens == sum(stopped), "whole answers"
+    assert one.log_tokens == pytest.approx(sum(map(math.log, stopped)), abs=0.01)
+    assert one.truncated - one.longer_in_all == len(out) - len(stopped)
+
+
 @pytest.mark.parametrize("broken", [5, 30, 50, 70, 90])
 def test_stopped_in_the_middle_it_ends_the_same_and_asks_nothing_twice(
     law: Law, tmp_path: Path, broken: int

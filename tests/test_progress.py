@@ -205,7 +205,7 @@ def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     board.take(SelectionMoved("algebra", 1, 1, 100, {}))
     assert board.needed("algebra") == 116, "one sample that was accepted says little"
     board.take(SelectionMoved("algebra", 0, 0, 100, {}))
-    board.take(UnderWay((StageRequests("algebra", "instruct", 60, 60, 15, 15, 1500, 150, 69.1),)))
+    board.take(UnderWay((StageRequests("algebra", "instruct", 60, 60, 15, 15, 1500, 150, 1500, 69.1),)))
     assert (board.in_all("instruct"), board.at_work) == ((15, 120), ["instruct"])
     board.take(UnderWay(()))
     assert board.done("instruct", "algebra") == 15, "the shard is over, and not told yet"
@@ -214,7 +214,7 @@ def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     assert board.done("clean", "algebra") == 60, "before the filtering, samples count, also those dropped"
     board.take(SelectionMoved("algebra", 60, 48, 100, {"near_duplicate": 12}))
     assert (board.done("instruct", "algebra"), board.needed("algebra")) == (60, 125)
-    board.take(UnderWay((StageRequests("algebra", "candidates", 60, 192, 96, 96, 9600, 960, 442.1),)))
+    board.take(UnderWay((StageRequests("algebra", "candidates", 60, 192, 96, 96, 9600, 960, 9600, 442.1),)))
     assert board.in_all("candidates") == (24, 100), "half of the 48 problems among the rows"
     board.take(ShardFinished("algebra", "candidates", 60, 20.0, 0, {}, dropped=12))
     assert board.in_all("candidates") == (48, 100), "what was under way is not counted twice"
@@ -250,7 +250,7 @@ def test_the_time_left_is_right_before_a_shard_is_finished(
         done, made, read = len(finished), round(sum(finished)), 10 * len(finished)
         logarithms = sum(map(math.log, finished))
         told = StageRequests(
-            "algebra", "candidates", 120, 400, done, done, made, read, logarithms, working=len(running)
+            "algebra", "candidates", 120, 400, done, done, made, read, made, logarithms, working=len(running)
         )
         board.take(UnderWay((told,)))
         unfinished = round(sum(so_far for _, so_far in running))
@@ -330,7 +330,7 @@ def test_rows_whose_requests_may_go_on_are_not_done() -> None:
     planned = replace(PLANNED.domains[0], answers=(stage,), engines={stage: "it"})
     board.take(replace(PLANNED, domains=(planned,)))
     board.take(SelectionMoved("algebra", 100, 100, 100, {}))
-    first = StageRequests("algebra", stage, 60, 60, 60, 60, 6000, 600, 276.3, ahead=60)
+    first = StageRequests("algebra", stage, 60, 60, 60, 60, 6000, 600, 6000, 276.3, ahead=60)
     board.take(UnderWay((first,)))
     assert board.done(stage, "algebra") == 30
     board.take(UnderWay((replace(first, asked=80, done=70, ahead=20),)))
@@ -339,8 +339,11 @@ def test_rows_whose_requests_may_go_on_are_not_done() -> None:
     assert board.done(stage, "algebra") == 60
 
 
-def test_truncated_answers_go_on_when_all_others_are_done(tmp_path: Path, clock: list[float]) -> None:
-    """Of 240 answers at once, a token a second each, 24 are cut at 200, and go on up to 400."""
+@pytest.mark.parametrize("anew", [False, True])
+def test_truncated_answers_go_on_when_all_others_are_done(
+    anew: bool, tmp_path: Path, clock: list[float]
+) -> None:
+    """Of 240 answers at once, a token a second each, 24 are cut at 200; up to 400 they go on, or anew."""
     board, requests, engine, known = board_of(150.0), Requests(), "it", PLANNED.domains[0]
     known = replace(known, target=60, most_tokens={"candidates": 400}, extended=("candidates",))
     for event in (
@@ -350,10 +353,12 @@ def test_truncated_answers_go_on_when_all_others_are_done(tmp_path: Path, clock:
     ):
         board.take(event)
 
-    def told(flying: int, finished: int) -> None:
+    def told(flying: int, finished: int) -> StageRequests:
         board.take(UnderWay(requests.stages()))
         so_far = round(requests.unfinished_tokens(engine, clock[0]))
         board.take(Speed(engine, flying, finished, 1.0, 1.0, None, "finished", 0, so_far, flying))
+        (one,) = requests.stages()
+        return one
 
     folder = tmp_path / "algebra" / "candidates-0"
     folder.mkdir(parents=True)
@@ -365,20 +370,34 @@ def test_truncated_answers_go_on_when_all_others_are_done(tmp_path: Path, clock:
         for at, start in enumerate(starts):
             tokens = 20 + min(180, at * 5 // 6)
             clock[0] = 1000.0 + tokens
-            requests.end(start, clock[0], Outcome(10, tokens, int(tokens == 200)))
+            requests.end(start, clock[0], Outcome(10, tokens, int(tokens == 200), not anew))
             finished += tokens
-            told(239 - at, finished)
-        assert board.done("candidates", "algebra") == 54, "24 of 264 requests are still to come"
+            one = told(239 - at, finished)
+        assert board.done("candidates", "algebra") == 54, "24 of 240 answers are still to come"
         left = board.left()
         assert left is not None
-        assert 40 < left < 200, "the longest of those that go on may take 200 more"
-        (one,) = requests.stages()
-        assert (one.cut, one.cut_tokens, one.longer_tokens) == (24, 4800, 0)
-        requests.start(Start(engine, clock[0], 24))
-        told(24, finished)
-        (one,) = requests.stages()
-        assert (one.cut, one.cut_tokens, one.longer_tokens) == (0, 0, 4800)
+        if anew:
+            assert 240 < left < 400, "the longest of those may take 400"
+        else:
+            assert 40 < left < 200, "the longest of those that go on may take 200 more"
+        assert (one.cut, one.cut_tokens, one.longer, one.longer_tokens) == (24, 4800, 0, 0)
+        starts = [Start(engine, clock[0] + at / 1e6, 1, 10, 200, not anew) for at in range(24)]
+        for start in starts:
+            requests.start(start)
+        one = told(24, finished)
+        assert (one.cut, one.cut_tokens, one.longer, one.longer_tokens) == (0, 0, 24, 4800)
+        assert (one.longer_in_all, one.anew, board.done("candidates", "algebra")) == (24, anew, 54)
         assert 0.5 * left < (board.left() or 0) < 1.5 * left, "they have begun, and that is all that is new"
+        before, complete = board.left(), one.complete_tokens
+        for start in starts[:12]:
+            clock[0] += 1.0
+            requests.end(start, clock[0], Outcome(10, 212 if anew else 12, 0))
+        one = told(12, finished + 12 * (212 if anew else 12))
+        assert one.complete_tokens - complete == 12 * 212, "they are whole answers"
+        assert one.resumed_tokens == (0 if anew else 12 * 200)
+        assert (one.longer_tokens, board.done("candidates", "algebra")) == (2400, 57)
+        assert before is not None
+        assert (board.left() or 0) < before
 
 
 def test_a_build_that_goes_on_knows_what_a_row_asks_for(tmp_path: Path, clock: list[float]) -> None:
@@ -410,6 +429,35 @@ def test_a_build_that_goes_on_knows_what_a_row_asks_for(tmp_path: Path, clock: l
     assert board.left() == pytest.approx((20 + 3600) / 4, rel=0.2)
 
 
+def test_a_few_rows_do_not_tell_how_many_requests_a_row_has(clock: list[float]) -> None:
+    """Two rows of 102 were scored first; all of their four answers were complete, as one of two is."""
+    board, stages = Board(), ("candidates", "score")
+    known = replace(PLANNED.domains[0], target=102, answers=stages, engines=dict.fromkeys(stages, "it"))
+    candidates = StageRequests(
+        "algebra", "candidates", 100, 408, 408, 408, 40_800, 4080, 20_400, 939.4, truncated=204
+    )
+    score = StageRequests("algebra", "score", 2, 8, 8, 8, 8, 80, 0, 0.0, truncated=8)
+    for event in (
+        plan_of(100.0),
+        replace(PLANNED, domains=(known,)),
+        ShardFinished("algebra", "instruct", 102, 9.0, 0, {}),
+        SelectionMoved("algebra", 102, 102, 102, {}),
+        ShardFinished("algebra", "candidates", 2, 9.0, 0, {}),
+    ):
+        board.take(event)
+    guesses = []
+    for asked in ((candidates,), (candidates, score)):
+        board.take(UnderWay(asked))
+        for _ in range(5):
+            clock[0] += 1.0
+            made = round(400 * (clock[0] - 1000.0))
+            board.take(Speed("it", 90, made, 400.0, 400.0, None, "engine", 0, 0, 90))
+        guesses.append(board.left())
+    thought, begun = guesses
+    assert thought is not None
+    assert begun == pytest.approx(thought, rel=0.25), "twice as long by those two alone"
+
+
 def test_the_time_left_is_known_where_only_shards_are_heard_of(clock: list[float]) -> None:
     """Workers on Ray, at 400 tokens a second: 400 answers of 100 tokens."""
     board = board_of(100.0)
@@ -423,7 +471,9 @@ def test_the_time_left_is_known_where_only_shards_are_heard_of(clock: list[float
 def test_a_shard_that_has_just_ended_changes_no_time_left(clock: list[float]) -> None:
     """Two shards of 50 problems each with four answers; one ends before the board hears of them again."""
     board = board_of(100.0)
-    board.take(UnderWay((StageRequests("algebra", "candidates", 120, 400, 200, 200, 20_000, 2000, 921.0),)))
+    board.take(
+        UnderWay((StageRequests("algebra", "candidates", 120, 400, 200, 200, 20_000, 2000, 20_000, 921.0),))
+    )
     for second in range(1, 9):
         clock[0] += 1.0
         board.take(Speed("it", 200, 20_000, 400.0, 400.0, None, "engine", 2000, 400 * second, 50))
@@ -457,6 +507,16 @@ def test_an_engine_that_only_reads_shows_no_price_of_it() -> None:
     assert estimates.full_rate("it") == pytest.approx(1000, rel=0.05)
 
 
+def test_what_is_lost_between_shards_is_no_speed() -> None:
+    """300 tokens a second, but for ten seconds in which the next shard begins."""
+    estimates, made = Estimates(), 0
+    for second in range(120):
+        made += 60 if second > 110 else 300
+        estimates.speed(Speed("it", 90, 0, None, None, None, "engine", 0, made, 64), 1000.0 + second)
+    assert estimates.full_rate("it") == pytest.approx(300, rel=0.1)
+    assert (estimates.rate_now("it") or 0) < 200, "and what is at work now is slow"
+
+
 def test_an_engine_that_was_started_again_is_as_fast_as_it_is() -> None:
     """With it 5,000 tokens of unfinished requests were lost."""
     estimates = Estimates()
@@ -470,7 +530,7 @@ def test_requests_may_all_end_between_two_looks() -> None:
     plan, board = plan_of(200.0), Board()
     for one in plan.plan["stages"]:
         one["fresh"] = [0.0] * 3
-    told = StageRequests("algebra", "instruct", 60, 60, 60, 60, 6000, 600, 276.3)
+    told = StageRequests("algebra", "instruct", 60, 60, 60, 60, 6000, 600, 6000, 276.3)
     for event in (plan, PLANNED, UnderWay((told,))):
         board.take(event)
     assert board.left() is None
@@ -497,7 +557,7 @@ def test_what_was_found_finished_is_finished(accepted: int, filtered: int) -> No
 
 
 def test_the_longest_of_hardly_any_requests_has_a_length() -> None:
-    assert Lengths(0.0, 0.0, 5, 25.0, None, 1000).longest(1e-17, 0.0) >= 0
+    assert Lengths(0.0, (), 5, 25.0, None, 1000).longest(1e-17, 0.0) >= 0
 
 
 @pytest.mark.parametrize("tokens", [0, 1])
@@ -532,7 +592,7 @@ def test_the_last_requests_that_are_read_run_whole() -> None:
     for second in range(60):
         speed = Speed("it", 32, 0, None, None, None, "engine", 2000 * second, 0, 16)
         estimates.speed(speed, 1000.0 + second)
-    told = StageRequests("algebra", "score", 58, 232, 200, 200, 200, 100_000, 0.0, working=16)
+    told = StageRequests("algebra", "score", 58, 232, 200, 200, 200, 100_000, 0, 0.0, 200, working=16)
     left = seconds_left(estimates, [Workload("score", "it", 8, 58, 58, (told,), 1)])
     assert left is not None
     assert 6 <= left <= 8, "two for those at work, four for the others, and the last one ends alone"
@@ -549,10 +609,14 @@ def test_the_scorer_is_asked_for_complete_answers(clock: list[float]) -> None:
         SelectionMoved("algebra", 100, 100, 100, {}),
     ):
         board.take(event)
-    asked = StageRequests("algebra", "candidates", 100, 400, 400, 400, 40000, 4000, 1842.0, 300)
+    asked = StageRequests("algebra", "candidates", 100, 400, 400, 400, 40000, 4000, 10000, 460.5, 300)
     guesses = []
     for truncated in (300, 0):
-        board.take(UnderWay((replace(asked, truncated=truncated),)))
+        complete = 400 - truncated
+        told = replace(
+            asked, truncated=truncated, complete_tokens=100 * complete, log_tokens=4.605 * complete
+        )
+        board.take(UnderWay((told,)))
         for _ in range(9):
             clock[0] += 1.0
             made = round(400 * (clock[0] - 1000.0))
@@ -574,7 +638,7 @@ def test_rounds_of_harder_problems_have_their_part_of_the_plan(clock: list[float
         board.take(event)
     requests = [board._estimates.planned[stage].requests for stage in rounds]
     assert [one / sum(requests) for one in requests] == pytest.approx([0.7, 0.2, 0.1])
-    board.take(UnderWay((StageRequests("algebra", "instruct", 60, 60, 30, 30, 3000, 300, 138.2),)))
+    board.take(UnderWay((StageRequests("algebra", "instruct", 60, 60, 30, 30, 3000, 300, 3000, 138.2),)))
     for second in range(1, 6):
         clock[0] += 1.0
         board.take(Speed("it", 30, 600 * second, 100.0, 100.0, None, "engine", 60 * second, 0, 30))

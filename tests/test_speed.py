@@ -260,9 +260,10 @@ def test_a_build_that_is_killed_leaves_its_speed_and_the_next_one_appends(
     answers: Answers, tmp_path: Path
 ) -> None:
     script = (
-        "import os, sys; from pathlib import Path; from magpie_hf.progress.recorder import recording; from"
-        " magpie_hf.engines import meter\nwith recording(Path(sys.argv[1]), ['it'], print):\n    began ="
-        " meter.started('it'); meter.ended(began, meter.Outcome(5, 7)); meter.closed('it')\n   "
+        "import os, sys, time; from pathlib import Path; from magpie_hf.engines import meter\n"
+        "from magpie_hf.progress.recorder import recording\n"
+        "with recording(Path(sys.argv[1]), ['it'], print):\n    began = meter.Start('it', time.monotonic())\n"
+        "    meter.started(began); meter.ended(began, meter.Outcome(5, 7)); meter.closed('it')\n   "
         " os.kill(os.getpid(), 9)"
     )
     (tmp_path / "run").mkdir()

@@ -117,23 +117,25 @@ class Engine(ABC):
         journal = current()
         keys = request_keys(self.model, prompts, sampling, seeds)
         done: dict[str, Completion] = {}
-        begun: dict[str, Completion] = {}
+        truncated: dict[str, Completion] = {}
         for key in keys:
             if (kept := _kept(journal, key)) is None:
                 continue
             if (found := within(kept, sampling.max_tokens, self.max_length)) is not None:
                 done[key] = found
-            elif kept.token_ids and resumable(sampling):
-                begun[key] = kept
+            else:
+                truncated[key] = kept
 
         def start(at: int) -> Future[Completion]:
-            kept, request = begun.get(keys[at]), (prompts[at], sampling, seeds[at])
+            before, request = truncated.get(keys[at]), (prompts[at], sampling, seeds[at])
+            kept = before if before is not None and before.token_ids and resumable(sampling) else None
             if kept is not None:
                 rest = replace(sampling, max_tokens=sampling.max_tokens - kept.num_tokens)
                 seed = seed_of(seeds[at], "segment", kept.num_tokens)
                 request = ([*prompts[at], *kept.token_ids], rest, seed)
             future: Future[Completion] = Future()
-            self._metered(len(request[0]), lambda: self.submit(*request)).add_done_callback(
+            had, resumed = 0 if before is None else before.num_tokens, kept is not None
+            self._metered(len(request[0]), lambda: self.submit(*request), had, resumed).add_done_callback(
                 partial(_deliver, future, lambda made: self._whole(prompts[at], kept, made, sampling.stop))
             )
             return future
@@ -207,13 +209,16 @@ class Engine(ABC):
             _rating_record,
         )
 
-    def _metered(self, prompt_tokens: int, start: Callable[[], Future[Result]]) -> Future[Result]:
-        """Start a request and report it to the meter."""
+    def _metered(
+        self, prompt_tokens: int, start: Callable[[], Future[Result]], had: int = 0, resumed: bool = False
+    ) -> Future[Result]:
+        """Start a request and report it to the meter. had, resumed: of a `meter.Start`."""
         began = time.monotonic()
         future = start()  # the first call opens the engine, which must not count as request time
         shares.opened(time.monotonic() - began)
         waits = isinstance(future, Queued)
-        started = meter.started(self.model.name, prompt_tokens=prompt_tokens, waits=waits)
+        started = meter.Start(self.model.name, time.monotonic(), 1, prompt_tokens, had, resumed, waits)
+        meter.started(started)
         if isinstance(future, Queued):
             future.when_begun(partial(meter.begun, started))
         future.add_done_callback(partial(_ended, started, prompt_tokens))
@@ -365,7 +370,10 @@ def _deliver(
 def _ended(start: meter.Start, prompt_tokens: int, future: Future[Any]) -> None:
     """Report the end of a request to the meter."""
     good = not future.cancelled() and future.exception() is None
-    completion = future.result() if good and isinstance(future.result(), Completion) else None
-    tokens = completion.num_tokens if completion else 0
-    truncated = completion is not None and completion.finish_reason != "stop"
-    meter.ended(start, meter.Outcome(prompt_tokens, tokens, int(truncated)) if good else None)
+    outcome = meter.Outcome(prompt_tokens, 0) if good else None
+    if outcome is not None and isinstance(made := future.result(), Completion):
+        truncated = int(made.finish_reason != "stop")
+        outcome = replace(
+            outcome, tokens=made.num_tokens, truncated=truncated, resumable=bool(made.token_ids)
+        )
+    meter.ended(start, outcome)

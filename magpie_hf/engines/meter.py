@@ -21,24 +21,31 @@ from magpie_hf.engines import shares
 class Start:
     """Requests that started together, at `time.monotonic()`.
 
-    prompt_tokens: of all of them, 0 where not known. waits: whether they wait in a queue of this process
-    first, until they are `begun`.
+    prompt_tokens: of all of them, 0 where not known. had: tokens of truncated answers that are asked to go
+    on; resumed: whether they do so from these, as part of the prompt, or begin anew. waits: whether they wait
+    in a queue of this process first, until they are `begun`.
     """
 
     engine: str
     at: float
     requests: int = 1
     prompt_tokens: int = 0
+    had: int = 0
+    resumed: bool = False
     waits: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The tokens of finished requests, and how many of them did not stop by themselves."""
+    """The tokens of finished requests, and how many of them did not stop by themselves.
+
+    resumable: whether these can go on from their tokens; otherwise they begin anew where more is asked for.
+    """
 
     prompt_tokens: int
     tokens: int
     truncated: int = 0
+    resumable: bool = True
 
 
 class Watcher(Protocol):
@@ -97,13 +104,11 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
             _watchers = tuple(one for one in _watchers if one is not watcher)
 
 
-def started(engine: str, requests: int = 1, prompt_tokens: int = 0, waits: bool = False) -> Start:
+def started(start: Start) -> None:
     """Report started requests."""
-    start = Start(engine, time.monotonic(), requests, prompt_tokens, waits)
-    shares.started(engine, start.at, requests)
+    shares.started(start.engine, start.at, start.requests)
     for watcher in _watchers:
         watcher.started(start)
-    return start
 
 
 def begun(start: Start) -> None:

@@ -25,7 +25,7 @@ from magpie_hf.progress.events import (
     StageRequests,
     UnderWay,
 )
-from magpie_hf.progress.remaining import Answers, Workload, answers_of, seconds_left
+from magpie_hf.progress.remaining import Workload, answers_of, seconds_left
 
 PLANNED = 4  # accepted problems: the first few say little of the yield
 CANDIDATES, SCORE = "candidates", "score"  # of stages: a complete candidate is a request of the scorer
@@ -180,24 +180,23 @@ class Board:
 
     def left(self) -> float | None:
         """Seconds until the end, from the requests that are left and the speed so far; None if not known."""
-        loads, answers = [], None
+        loads: dict[str, Workload] = {}
         for stage in self.stages:
             engine = next((one.engines[stage] for one in self.domains.values() if stage in one.engines), None)
             if engine is None:
                 continue
-            rows = self._left_of(stage)
-            load = self._workload(stage, engine, rows or 0.0, answers if stage == SCORE else None)
-            if stage == CANDIDATES:
-                answers = answers_of(self._estimates, load)
-            if rows == 0 and not load.flying:  # a shard is finished whole, needed or not
-                continue
-            if rows is None:
+            if (rows := self._left_of(stage)) is None:
                 return None
-            loads.append(load)
-        knows = any(one.engines for one in self.domains.values())
-        return seconds_left(self._estimates, loads) if knows else None
+            loads[stage] = self._workload(stage, engine, rows)
+        if not loads:
+            return None
+        if CANDIDATES in loads and SCORE in loads:
+            read = answers_of(self._estimates, loads[CANDIDATES], list(loads.values()))
+            loads[SCORE] = replace(loads[SCORE], read=read)
+        # A shard is finished whole, needed or not
+        return seconds_left(self._estimates, [one for one in loads.values() if one.rows or one.flying])
 
-    def _workload(self, stage: str, engine: str, rows: float, read: Answers | None) -> Workload:
+    def _workload(self, stage: str, engine: str, rows: float) -> Workload:
         asked = tuple(one for (name, _), one in self._under_way.items() if name == stage)
         unfinished = (
             self._alive(one.rows, stage, one.domain) - self._over[stage, one.domain] for one in asked
@@ -205,10 +204,18 @@ class Board:
         begun = self._made[stage] + sum(max(0.0, rows) for rows in unfinished)
         bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
         planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
-        cut = [one for one in asked if stage in self.domains[one.domain].extended and one.cut]
-        truncated = sum(one.cut for one in cut), sum(one.cut_tokens for one in cut)
+        extended = [one for one in asked if stage in self.domains[one.domain].extended]
         return Workload(
-            stage, engine, rows, begun, planned, asked, max(bounds, default=None), read, *truncated
+            stage,
+            engine,
+            rows,
+            begun,
+            planned,
+            asked,
+            max(bounds, default=None),
+            cut=sum(one.cut for one in extended),
+            cut_tokens=sum(one.cut_tokens for one in extended),
+            longer=sum(one.longer_in_all for one in extended),
         )
 
     def _left_of(self, stage: str) -> float | None:
@@ -226,9 +233,10 @@ class Board:
         if under_way is None or not under_way.asked:
             return made
         alive = self._alive(under_way.rows, stage, domain)
-        more = under_way.ahead + (under_way.cut if stage in self.domains[domain].extended else 0)
-        begun = alive * under_way.done / (under_way.asked + more)
-        return made + max(0.0, begun - self._over[stage, domain])
+        asked, done = under_way.asked + under_way.ahead, under_way.done
+        if stage in self.domains[domain].extended:  # an answer that goes on is one all the while
+            asked, done = asked - under_way.longer, done - under_way.longer - under_way.cut
+        return made + max(0.0, alive * done / max(1, asked) - self._over[stage, domain])
 
     def _alive(self, rows: int, stage: str, domain: str) -> float:
         """So many rows of a stage without those that were dropped before: an estimate.

@@ -21,7 +21,7 @@ PROMPT_SPREAD = 0.1  # of the truth about that
 NOISE = 0.02  # the least of an engine's speed from window to window, as a share of it
 WINDOW_SECONDS = 5.0
 ALIKE = 10  # windows that tell as much as one: what disturbs one goes on in the next
-LOOK_BACK = 30.0  # seconds of work that a speed is taken from
+LOOK_BACK = 30.0, 120.0  # seconds of work that a speed is taken from: between shards some are lost
 NOW = {"engine": 20.0, "finished": 60.0}  # and the speed of now, by who counts
 KEPT_SECONDS = 900.0  # of work, in which the engine was well used at some time
 WELL_USED = 0.5  # of the most requests that it worked on at once
@@ -148,8 +148,13 @@ class Estimates:
         return None
 
     def _full_rate(self, engine: str) -> float | None:
-        used = self._rate(engine, self._well_used(engine), LOOK_BACK)
-        return self._rate(engine, self._ticks.get(engine, ()), LOOK_BACK) if used is None else used
+        used = self._best_rate(engine, self._well_used(engine))
+        return self._best_rate(engine, self._ticks.get(engine, ())) if used is None else used
+
+    def _best_rate(self, engine: str, ticks: Sequence[_Tick]) -> float | None:
+        """The best of the work a second over the last of these ticks, by how far one looks back."""
+        rates = [self._rate(engine, ticks, back) for back in LOOK_BACK]
+        return max((rate for rate in rates if rate is not None), default=None)
 
     def rate_now(self, engine: str) -> float | None:
         """Work a second of an engine now, however few requests it has; None where nobody knows."""

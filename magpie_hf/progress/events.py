@@ -135,15 +135,17 @@ class StageRequests:
 
     rows, asked, done: of the shards under way, with rows that were dropped before, and requests that were
     answered before the build was stopped; answered, tokens, prompt_tokens: requests that this build has
-    finished in all, and their tokens; log_tokens: the sum of the natural logarithms of each one's tokens;
-    truncated: those that did not stop by themselves; pace, knee: with n in flight, a token of those that
-    finished last took pace * (knee + n) seconds, with its prompt, and a rating as long as one token; None
-    before there are any; prompt_seconds: of a prompt token there, None where that is not seen; ahead:
-    requests that may follow in these shards, as the next round of an answer with tools; kept: requests of the
-    shards that this build went on with, that were answered before; unfinished_tokens: those that requests in
-    flight have so far, by their pace; working: requests in flight that their engine works on, while others
-    wait; cut, cut_tokens: truncated answers of these shards, and their tokens, that have not been asked to go
-    on; longer_tokens: those that the answers in flight had which go on.
+    finished in all, and their tokens; truncated: those that did not stop by themselves; complete_tokens,
+    log_tokens: of answers that did, whole: their tokens, and the sum of the natural logarithms of each one's;
+    pace, knee: with n in flight, a token of those that finished last took pace * (knee + n) seconds, with its
+    prompt, and a rating as long as one token; None before there are any; prompt_seconds: of a prompt token
+    there, None where that is not seen; ahead: requests that may follow in these shards, as the next round of
+    an answer with tools; kept: requests of the shards that this build went on with, that were answered
+    before; unfinished_tokens: those that requests in flight have so far, by their pace; working: requests in
+    flight that their engine works on, while others wait; cut, cut_tokens: truncated answers of these shards,
+    and their tokens, that have not been asked to go on; longer: requests by which others were; longer_tokens:
+    the tokens that those in flight had; longer_in_all, resumed_tokens: such requests of this build, and their
+    part of prompt_tokens; anew: whether truncated answers begin anew, as where a server tells no token ids.
     """
 
     domain: str
@@ -154,6 +156,7 @@ class StageRequests:
     answered: int
     tokens: int
     prompt_tokens: int
+    complete_tokens: int
     log_tokens: float
     truncated: int = 0
     pace: float | None = None
@@ -165,7 +168,11 @@ class StageRequests:
     working: int = 0
     cut: int = 0
     cut_tokens: int = 0
+    longer: int = 0
     longer_tokens: int = 0
+    longer_in_all: int = 0
+    resumed_tokens: int = 0
+    anew: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,21 @@ from magpie_hf.progress.paces import KNEES
 
 KNOWN = 0.05  # of a stage's requests, that tell its pace
 FEW = 30  # finished requests that say as much of the mean prompt as the plan does
+FEW_ROWS = 10  # begun rows that say as much of how many requests a row has
 MOST_SO_FAR = 0.9  # of its bound, that a request at work is believed to have where nothing counts
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The answers of a stage: complete ones of a row, tokens of one, and those that the plan says."""
+    """The answers of a stage: complete ones of a row, and the tokens of one and of its prompt.
+
+    planned: the tokens of both that the plan says.
+    """
 
     complete: float
     tokens: float
-    planned: float | None
+    prompt: float
+    planned: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Workload:
     """A stage with rows left to make.
 
     rows: those that are left; begun: those that this build has made or begun; planned: those in all, by the
-    plan; asked: its requests, a domain each; most_tokens: the bound of a request; read: the answers that it
+    plan; asked: its requests, a domain each; most_tokens: the bound of an answer; read: the answers that it
     reads, each of them a request; None where it reads none that are known; cut, cut_tokens: truncated answers
-    that will be asked to go on, and their tokens.
+    that will be asked to go on, and their tokens; longer: requests by which others went on.
     """
 
     stage: str
@@ -51,9 +56,11 @@ class Workload:
     read: Answers | None = None
     cut: int = 0
     cut_tokens: int = 0
+    longer: int = 0
 
     @property
-    def answered(self) -> int:
+    def requests(self) -> int:
+        """Requests that this build has finished; one by which an answer went on is one more."""
         return sum(one.answered for one in self.asked)
 
     @property
@@ -61,14 +68,32 @@ class Workload:
         return sum(one.asked - one.done for one in self.asked)
 
     @property
-    def working(self) -> float:
-        return float(sum(one.working for one in self.asked))
+    def answered(self) -> int:
+        """Answers that have ended in this build."""
+        return max(0, self.requests - self.longer - self.cut)
 
     @property
-    def each(self) -> float:
-        """Requests of a row, of those begun; 0 where this build has asked for nothing yet."""
-        asked = self.answered + self.flying
-        return (asked + sum(one.kept for one in self.asked)) / self.begun if self.begun and asked else 0.0
+    def stopped(self) -> int:
+        """Those of them that did by themselves."""
+        return self.requests - sum(one.truncated for one in self.asked)
+
+    @property
+    def begun_answers(self) -> int:
+        """Those that this build has begun."""
+        return self.answered + self.cut + self.flying
+
+    @property
+    def cut_at(self) -> float:
+        return self.cut_tokens / (self.cut or 1)
+
+    @property
+    def anew(self) -> bool:
+        """Whether truncated answers begin anew when they are asked to go on."""
+        return any(one.anew for one in self.asked)
+
+    @property
+    def working(self) -> float:
+        return float(sum(one.working for one in self.asked))
 
     @property
     def pace(self) -> float | None:
@@ -81,14 +106,17 @@ class Workload:
 class _Left:
     """Requests that a stage has left.
 
-    begun: those at work; cut, cut_at: truncated ones that go on when all others of their shards are done, and
-    the tokens that each has; others, length, prompt: the rest, and tokens of each and of its prompt; lengths:
-    what is known of them; pace: of those that finished, where these are enough.
+    begun: those at work; again: tokens that each of them had once and makes anew; cut, cut_at: truncated ones
+    that go on when all others of their shards are done, and the tokens that each has; anew: whether they then
+    begin anew; others, length, prompt: the rest, and tokens of each and of its prompt; lengths: what is known
+    of them; pace: of those that finished, where these are enough.
     """
 
     begun: float
+    again: float
     cut: float
     cut_at: float
+    anew: bool
     others: float
     length: float
     prompt: float
@@ -98,17 +126,23 @@ class _Left:
     @property
     def more(self) -> float:
         """Tokens that each of those at work still gets."""
-        return self.lengths.more
+        return self.again + self.lengths.more
 
     @property
     def cut_more(self) -> float:
         """Tokens that those that go on get."""
-        return self.cut * self.lengths.after(self.cut_at) if self.cut else 0.0
+        return self.cut * (self.cut_again + self.lengths.after(self.cut_at)) if self.cut else 0.0
+
+    @property
+    def cut_again(self) -> float:
+        """Tokens that each of them makes anew."""
+        return self.cut_at if self.anew else 0.0
 
     @property
     def longest(self) -> float:
         """Tokens that the longest of those at work still gets, and the longest of those that go on then."""
-        return self.longest_of(self.begun, self.lengths.so_far) + self.longest_of(self.cut, self.cut_at)
+        begun = self.again + self.longest_of(self.begun, self.lengths.so_far)
+        return begun + self.cut_again + self.longest_of(self.cut, self.cut_at)
 
     def longest_of(self, count: float, so_far: float = 0.0) -> float:
         """Tokens that the longest of so many still gets that have so many."""
@@ -182,77 +216,119 @@ def _at_work(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -
 
 def _left(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> _Left | None:
     """The requests that a stage has left; None where nobody knows. beside: all loads of its engine."""
-    planned, answered = estimates.planned.get(load.stage), load.answered
-    if load.each:
-        requests = load.rows * load.each
-    elif load.read is not None:
-        requests = load.rows * load.read.complete
+    each, mean = _each(estimates, load), _mean(estimates, load)
+    if each is None or mean is None:
+        return None
+    at_work, again, lengths = _lengths(estimates, load, beside)
+    others = max(0.0, load.rows * each - at_work - load.cut)
+    pace = load.pace if load.answered >= KNOWN * (load.answered + at_work + others) else None
+    length, prompt = _length(load, mean, at_work, lengths), _fresh_prompt(estimates, load)
+    return _Left(at_work, again, load.cut, load.cut_at, load.anew, others, length, prompt, lengths, pace)
+
+
+def _each(estimates: Estimates, load: Workload) -> float | None:
+    """Answers of a row, by those that have begun, and, while these are few, by what was thought of it."""
+    planned, thought = estimates.planned.get(load.stage), None
+    if load.read is not None:
+        thought = load.read.complete
     elif planned is not None and load.planned:
-        requests = load.rows * planned.requests / load.planned
-    else:
-        return None
-    if (mean := _mean(estimates, load)) is None:
-        return None
-    at_work, lengths = _lengths(estimates, load, beside)
-    others = max(0.0, requests - at_work - load.cut)
-    pace = load.pace if answered >= KNOWN * (answered + at_work + others) else None
-    length, prompt = _length(load, mean, at_work, lengths), _prompt(estimates, load)
-    cut_at = load.cut_tokens / (load.cut or 1)
-    return _Left(at_work, load.cut, cut_at, others, length, prompt, lengths, pace)
+        thought = planned.requests / load.planned
+    begun = load.begun if load.begun_answers else 0.0
+    answers = load.begun_answers + sum(one.kept for one in load.asked)
+    if thought is None:
+        return answers / begun if begun else None
+    return (answers + FEW_ROWS * thought) / (begun + FEW_ROWS) if begun else thought
 
 
-def _lengths(estimates: Estimates, load: Workload, beside: Sequence[Workload]) -> tuple[float, Lengths]:
-    """Requests of a stage at work, and what is known of the lengths of all."""
+def _lengths(
+    estimates: Estimates, load: Workload, beside: Sequence[Workload]
+) -> tuple[float, float, Lengths]:
+    """Answers of a stage at work, what each of them makes anew, and what is known of the lengths of all."""
     at_work, tokens = _at_work(estimates, load, beside)
     before = sum(one.longer_tokens for one in load.asked) / (load.flying or 1)
-    so_far = tokens / at_work + before if at_work else 0.0
+    so_far, again = tokens / (at_work or 1.0), 0.0
+    if load.anew:
+        again = max(0.0, before - so_far)
+        so_far += again
+    elif at_work:
+        so_far += before
     if load.most_tokens is not None and load.most_tokens > 1 and not estimates.counts(load.engine):
         so_far = min(so_far, MOST_SO_FAR * load.most_tokens)
+    longer: list[tuple[float, float]] = [(at_work, so_far), (load.cut, load.cut_at)]
+    if load.most_tokens is not None:
+        longer.append((max(0, load.answered - load.stopped), load.most_tokens))
     planned = estimates.planned.get(load.stage)
-    logarithms = sum(one.log_tokens for one in load.asked)
-    by_plan = None if planned is None else planned.tokens
-    return at_work, Lengths(so_far, at_work, load.answered, logarithms, by_plan, load.most_tokens)
-
-
-def _length(load: Workload, mean: float, at_work: float, lengths: Lengths) -> float:
-    """The mean tokens of a stage's requests, with those that are at work."""
-    count = load.answered + at_work
-    if not count or (load.most_tokens in (None, 1) and mean <= 1):  # a rating has no more
-        return mean
-    return (load.answered * mean + at_work * (lengths.so_far + lengths.more)) / count
-
-
-def answers_of(estimates: Estimates, load: Workload) -> Answers | None:
-    """The answers of a stage by those that stopped and those at work; None before any was asked for."""
-    if not load.each or (mean := _mean(estimates, load)) is None:
-        return None
-    at_work, lengths = _lengths(estimates, load, [load])
-    stopped = load.answered - sum(one.truncated for one in load.asked)
-    planned = estimates.planned.get(load.stage)
-    return Answers(
-        load.each * (stopped + load.flying * lengths.stopping) / (load.answered + load.flying),
-        _length(load, mean, at_work, lengths),
-        None if planned is None else planned.tokens,
+    return (
+        at_work,
+        again,
+        Lengths(
+            so_far,
+            tuple(longer),
+            load.stopped,
+            sum(one.log_tokens for one in load.asked),
+            None if planned is None else planned.tokens,
+            load.most_tokens,
+        ),
     )
 
 
-def _prompt(estimates: Estimates, load: Workload) -> float:
+def _length(load: Workload, mean: float, at_work: float, lengths: Lengths) -> float:
+    """The mean tokens of a stage's answers, with those that have begun."""
+    count = load.answered + at_work + load.cut
+    if not count or (load.most_tokens in (None, 1) and mean <= 1):  # a rating has no more
+        return mean
+    tokens = float(sum(one.tokens - (0 if one.anew else one.longer_tokens) for one in load.asked))
+    tokens += at_work * (lengths.so_far + lengths.more)
+    return (tokens + load.cut * lengths.after(load.cut_at)) / count
+
+
+def answers_of(estimates: Estimates, load: Workload, loads: Sequence[Workload]) -> Answers | None:
+    """The answers of a stage by those that stopped and those at work; None before any was asked for.
+
+    loads: of all stages.
+    """
+    each = _each(estimates, load)
+    if not load.begun_answers or each is None:
+        return None
+    _, _, lengths = _lengths(estimates, load, [one for one in loads if one.engine == load.engine])
+    complete, tokens = float(load.stopped), float(sum(one.complete_tokens for one in load.asked))
+    for count, so_far in ((load.flying, lengths.so_far), (load.cut, load.cut_at)):
+        stopping = count * lengths.stopping(so_far)
+        complete, tokens = complete + stopping, tokens + stopping * lengths.stopped_mean(so_far)
+    planned = estimates.planned.get(load.stage)
+    return Answers(
+        each * complete / load.begun_answers,
+        tokens / (complete or 1.0),
+        _prompt(estimates, load),
+        None if planned is None else (planned.tokens, planned.prompt),
+    )
+
+
+def _fresh_prompt(estimates: Estimates, load: Workload) -> float:
     """The mean prompt tokens of a stage's requests, without what the engine's prefix cache is to hold."""
-    planned, read = estimates.planned.get(load.stage), load.read
-    told = float(sum(one.prompt_tokens for one in load.asked))
+    planned, prompt = estimates.planned.get(load.stage), _prompt(estimates, load)
     if planned is None:
-        return told / load.answered if load.answered else 0.0
-    prompt = planned.prompt
-    if read is not None and read.planned is not None and prompt >= read.planned:  # it reads whole answers
-        prompt += read.tokens - read.planned
+        return prompt
     repeated = min(1.0, max(0.0, planned.prompt - planned.fresh) / max(prompt, 1.0))
-    mean = (FEW * prompt + told) / (FEW + load.answered)
-    return (1 - estimates.cached(load.engine) * repeated) * mean
+    return (1 - estimates.cached(load.engine) * repeated) * prompt
+
+
+def _prompt(estimates: Estimates, load: Workload) -> float:
+    """The mean prompt tokens of a stage's requests, without those of answers that go on."""
+    planned, read = estimates.planned.get(load.stage), load.read
+    told = float(sum(one.prompt_tokens - one.resumed_tokens for one in load.asked))
+    if planned is None:
+        return told / load.requests if load.requests else 0.0
+    prompt = planned.prompt
+    if read is not None and read.planned is not None and prompt >= sum(read.planned):
+        # It reads whole answers, and their problems, which are in the prompts of these
+        prompt += read.tokens + read.prompt - sum(read.planned)
+    return (FEW * prompt + told) / (FEW + load.requests)
 
 
 def _mean(estimates: Estimates, load: Workload) -> float | None:
     """The mean tokens of a stage's finished requests, or by the plan."""
-    if load.answered:
-        return sum(one.tokens for one in load.asked) / load.answered
+    if load.requests:
+        return sum(one.tokens for one in load.asked) / load.requests
     planned = estimates.planned.get(load.stage)
     return None if planned is None else planned.tokens

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class _Shard:
     """A shard under way, which its journal names: its stage's folder, and its rows.
 
-    cut, cut_tokens: truncated answers, and their tokens, until these are asked to go on; longer: the tokens
-    that each of them has then.
+    cut, cut_tokens: truncated answers, and their tokens, until some are asked to go on; longer: requests by
+    which they were; longer_tokens: the tokens that those in flight had.
     """
 
     journal: Journal
@@ -35,17 +35,22 @@ class _Shard:
     done: int
     cut: int = 0
     cut_tokens: int = 0
-    longer: float = 0.0
+    longer: int = 0
+    longer_tokens: int = 0
 
-    def ask(self, requests: int) -> None:
-        """Count started requests. When all others are done, the truncated ones go on."""
-        if self.cut and self.asked == self.done:
-            self.cut, self.cut_tokens, self.longer = 0, 0, self.cut_tokens / self.cut
-        self.asked += requests
+    def start(self, start: Start) -> None:
+        """Count started requests. Truncated answers go on at once, when all others are done."""
+        self.asked += start.requests
+        if start.had:
+            self.cut = self.cut_tokens = 0
+            self.longer += start.requests
+            self.longer_tokens += start.had
 
-    def add(self, outcome: Outcome) -> None:
-        """Count the truncated ones of finished requests."""
-        if outcome.truncated and not self.longer:
+    def end(self, start: Start, outcome: Outcome | None) -> None:
+        """Count ended requests, and the truncated ones of them."""
+        self.done += start.requests
+        self.longer_tokens -= start.had
+        if outcome is not None and outcome.truncated and not self.longer:
             self.cut += outcome.truncated
             self.cut_tokens += outcome.tokens
 
@@ -72,8 +77,13 @@ class _Stage:
     answered: int = 0
     tokens: int = 0
     prompt_tokens: int = 0
+    # Of answers that stopped by themselves, whole: their tokens, and the sum of the logarithms of each one's
+    complete_tokens: int = 0
     log_tokens: float = 0.0
+    resumed_tokens: int = 0  # of prompts
     truncated: int = 0
+    longer: int = 0  # requests by which truncated answers went on
+    anew: bool = False  # whether truncated answers begin anew
     flying: int = 0
     before: Parts = NOTHING  # what those in flight had had of the engine when they began, added up
     # Tokens of the requests that finished last, and what these had of the engine. A rating, which has none,
@@ -86,13 +96,21 @@ class _Stage:
         sums = zip(self.before, had, strict=True)
         self.before = tuple(one + requests * part for one, part in sums) if self.flying else NOTHING
 
-    def add(self, requests: int, outcome: Outcome, parts: Parts) -> None:
+    def add(self, start: Start, outcome: Outcome, parts: Parts) -> None:
         """Count finished requests, each of which had so much of the engine."""
+        requests = start.requests
         self.answered += requests
         self.tokens += outcome.tokens
         self.prompt_tokens += outcome.prompt_tokens
-        self.log_tokens += requests * math.log(max(outcome.tokens / requests, 1.0))
+        resumed = start.had if start.resumed else 0
+        self.resumed_tokens += resumed
         self.truncated += outcome.truncated
+        if outcome.truncated:
+            self.anew = not outcome.resumable
+        else:
+            whole = resumed + outcome.tokens
+            self.complete_tokens += whole
+            self.log_tokens += requests * math.log(max(whole / requests, 1.0))
         kept, (made, before) = KEPT**requests, self.lately
         had = tuple(kept * one + requests * part for one, part in zip(before, parts, strict=True))
         self.lately = kept * made + max(outcome.tokens, requests), had
@@ -136,7 +154,8 @@ class Requests:
                 shard = _Shard(journal, stop - first, journal.kept, journal.kept)
                 stage.shards[id(journal)] = shard
                 stage.kept += journal.kept
-            shard.ask(start.requests)
+            shard.start(start)
+            stage.longer += start.requests if start.had else 0
             self._flying[start.engine, start.at] = name, shard
         if not start.waits:
             self.begin(start, start.at)
@@ -160,7 +179,7 @@ class Requests:
                 return
             name, shard = flying
             stage = self._stages[name]
-            shard.done += start.requests
+            shard.end(start, outcome)
             engine, parts = self._engines[start.engine], NOTHING
             if (begun := self._begun.pop((start.engine, start.at), None)) is not None:
                 parts = _since(begun.had, engine.move(at))
@@ -170,8 +189,7 @@ class Requests:
                     mean = outcome.tokens / start.requests
                     engine.learn(mean, parts, at - begun.at, engine.prompts - begun.prompts)
             if outcome is not None:
-                stage.add(start.requests, outcome, parts)
-                shard.add(outcome)
+                stage.add(start, outcome, parts)
 
     def stages(self) -> tuple[StageRequests, ...]:
         """How far each stage is; a shard whose stage has ended is under way no more."""
@@ -191,6 +209,7 @@ class Requests:
                         answered=stage.answered,
                         tokens=stage.tokens,
                         prompt_tokens=stage.prompt_tokens,
+                        complete_tokens=stage.complete_tokens,
                         log_tokens=round(stage.log_tokens, 3),
                         truncated=stage.truncated,
                         pace=stage.pace(knee),
@@ -202,7 +221,11 @@ class Requests:
                         working=working[domain, label],
                         cut=sum(one.cut for one in under_way),
                         cut_tokens=sum(one.cut_tokens for one in under_way),
-                        longer_tokens=round(sum((one.asked - one.done) * one.longer for one in under_way)),
+                        longer=sum(one.longer for one in under_way),
+                        longer_tokens=sum(one.longer_tokens for one in under_way),
+                        longer_in_all=stage.longer,
+                        resumed_tokens=stage.resumed_tokens,
+                        anew=stage.anew,
                     )
                 )
             return tuple(told)

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -204,7 +205,8 @@ class Workers:
                     self._engine, cluster.size(self._engine, self._shards), cluster.silence, cluster.patience
                 )
         name, rows = self._engine.model.name, stop - start
-        began, made = meter.started(name, rows), None  # the meter counts the work on workers by shards
+        began, made = meter.Start(name, time.monotonic(), rows), None
+        meter.started(began)  # which counts the work on workers by shards
         try:
             made = self._pipeline.submit(stage, batch, folder, start, stop).result()
         finally:
