@@ -197,6 +197,15 @@ def _planning(kept: dict[str, Any]) -> Iterator[Line]:
         yield what, f"{one['ratio']:.2f}, {one['tokens']:.2f}"
 
 
+def _time_left(kept: dict[str, Any]) -> Iterator[Line]:
+    for name, one in kept.items():
+        what = (
+            f"{name}, a build of {one['seconds'] / 60:.0f} minutes: of the times left that its terminal"
+            " showed from minute 2 on, those within 30% of the truth"
+        )
+        yield what, f"{one['right']} of {one['looks']}"
+
+
 Line = tuple[str, str]
 LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "saturation": _saturation,
@@ -212,6 +221,7 @@ LINES: dict[str, Callable[[dict[str, Any]], Iterator[Line]]] = {
     "scaling": _scaling,
     "report": _report,
     "planning": _planning,
+    "time_left": _time_left,
     "labels": _labels,
 }
 

@@ -60,6 +60,9 @@ WORDS = problem(0).split() + problem(1).split() + problem(2).split()
 SHOWN = re.compile("(\\d+:\\d+:\\d+) elapsed, (\\d+:\\d+:\\d+|–) left".encode())
 
 
+Said = tuple[float, int, int | None]  # when the terminal said it, and the seconds gone and left by it
+
+
 class Answers:
     """Problems, answers and ratings of log-normal lengths, made of a request alone."""
 
@@ -110,8 +113,7 @@ class Server(FakeServer):
             asked["temperature"], max_tokens=asked["max_tokens"], logprobs=asked.get("logprobs") or 0
         )
         made = await asyncio.wrap_future(self.engine.submit(asked["prompt"], sampling, asked["seed"]))
-        self.complete = lambda *_: made
-        return await self._answer(request, "choices", self._choice)
+        return await self._answer(request, "choices", lambda body: self.completed(body, made))
 
 
 async def serve(model: Model) -> None:
@@ -150,18 +152,15 @@ def scripted(words: list[str]) -> int:
     return command(words)
 
 
-def watched(command: list[str]) -> tuple[int, float, list[tuple[float, int, int]]]:
-    """Run a build on a terminal: its exit code, its end, and what the terminal said.
-
-    When it said it, the seconds since the beginning, and those to the end.
-    """
+def watched(command: list[str]) -> tuple[int, float, list[Said]]:
+    """Run a build on a terminal: its exit code, its end, and what the terminal said."""
     terminal, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 130, 0, 0))
     process = subprocess.Popen(
         command, stdin=inner, stdout=inner, stderr=inner, env={**os.environ, "TERM": "xterm-256color"}
     )
     os.close(inner)
-    said, rest = list[tuple[float, int, int]](), b""
+    said, rest = list[Said](), b""
     while True:
         try:
             read = os.read(terminal, 2**16)
@@ -171,15 +170,18 @@ def watched(command: list[str]) -> tuple[int, float, list[tuple[float, int, int]
             os.write(sys.stdout.fileno(), read)
         rest += read
         for shown in SHOWN.finditer(rest):
-            said.append((time.monotonic(), *map(seconds, shown.groups())))
+            elapsed, left = map(seconds, shown.groups())
+            said.append((time.monotonic(), elapsed or 0, left))
             rest = rest[shown.end() :]
         rest = rest[-200:]
     os.close(terminal)
     return process.wait(), time.monotonic(), said
 
 
-def seconds(clock: bytes) -> int:
-    """Of H:MM:SS."""
+def seconds(clock: bytes) -> int | None:
+    """Of H:MM:SS; None for what is not known."""
+    if b":" not in clock:
+        return None
     hours, minutes, rest = map(int, clock.split(b":"))
     return 3600 * hours + 60 * minutes + rest
 
@@ -199,7 +201,7 @@ def measured(model: str, name: str, folder: Path) -> dict[str, Any]:
     looks, due = {}, FROM
     for at, elapsed, left in said:
         if elapsed >= due:
-            looks[elapsed] = left / max(end - at, 0.1)
+            looks[elapsed] = (left or 0) / max(end - at, 0.1)
             due += EVERY
     right = sum(WITHIN[0] <= ratio <= WITHIN[1] for ratio in looks.values())
     print(

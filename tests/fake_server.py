@@ -198,12 +198,7 @@ class FakeServer:
                 logprobs=body.get("logprobs", 0),
                 schema=schema,
             )
-            one = self.complete(body["prompt"], sampling, body["seed"])
-            if self.loses_spaces:
-                one = replace(one, text=one.text.replace(" ", ""))
-            named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
-            choice = {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}
-            return choice | self._ids(body, one.token_ids or range(one.num_tokens)), one.num_tokens
+            return self.completed(body, self.complete(body["prompt"], sampling, body["seed"]))
         text = self.reply(body["prompt"], body)
         tokens = min(len(text.split()) + 1, body["max_tokens"])
         reason = "stop" if tokens == len(text.split()) + 1 else "length"
@@ -211,6 +206,14 @@ class FakeServer:
         logprobs = {"top_logprobs": [top] * tokens} if top else None
         choice = {"index": 0, "text": text, "finish_reason": reason, "logprobs": logprobs}
         return choice | self._ids(body, range(tokens)), tokens
+
+    def completed(self, body: dict[str, Any], one: Completion) -> tuple[dict[str, Any], int]:
+        """A completion as the answer's choice, and its tokens."""
+        if self.loses_spaces:
+            one = replace(one, text=one.text.replace(" ", ""))
+        named = {"top_logprobs": [{f"token_id:{token}": value for token, value in one.first}]}
+        choice = {"index": 0, "text": one.text, "finish_reason": one.finish_reason, "logprobs": named}
+        return choice | self._ids(body, one.token_ids or range(one.num_tokens)), one.num_tokens
 
     def _ids(self, body: dict[str, Any], ids: Iterable[int]) -> dict[str, Any]:
         return {"token_ids": list(ids)} if body.get("return_token_ids") and self.knows_ids else {}

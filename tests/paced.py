@@ -23,14 +23,14 @@ from magpie_hf.models.sampling import Sampling
 class Paced(FakeEngine):
     """A FakeEngine whose answers come at the pace of an engine with continuous batching.
 
-    prompt: seconds that a prompt token takes; slots: how many requests it works on at a time; load: seconds
-    until it is open.
+    prompt: seconds that a prompt token takes; slots: how many requests it works on at a time, and two with
+    other slots are two engines; load: seconds until it is open.
     """
 
     step: float = field(default=0.002, compare=False)
     sequence: float = field(default=0.0002, compare=False)
     prompt: float = field(default=0.0, compare=False)
-    slots: float = field(default=math.inf, compare=False)
+    slots: float = math.inf
     load: float = field(default=0.2, compare=False)
 
     def submit(self, prompt: Sequence[int], sampling: Sampling, seed: int) -> Future[Completion]:
@@ -89,7 +89,8 @@ class _Loop:
                 item[0] -= 1
             self.made += len(self.running)
             for item in [item for item in self.running if item[0] <= 0]:
-                item[2].set_result(item[1])
+                if item[2].set_running_or_notify_cancel():
+                    item[2].set_result(item[1])
             self.running = [item for item in self.running if item[0] > 0]
 
 

@@ -56,8 +56,9 @@ from magpie_hf.progress.events import (
 )
 from magpie_hf.progress.lengths import Lengths
 from magpie_hf.progress.live import Live
-from magpie_hf.progress.remaining import Workload, seconds_left
+from magpie_hf.progress.remaining import seconds_left
 from magpie_hf.progress.requests import Requests
+from magpie_hf.progress.workload import Workload
 
 FIELDS = {name_of(event): {"event", "at", *(one.name for one in fields(event))} for event in get_args(Event)}
 

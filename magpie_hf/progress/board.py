@@ -25,7 +25,8 @@ from magpie_hf.progress.events import (
     StageRequests,
     UnderWay,
 )
-from magpie_hf.progress.remaining import Workload, answers_of, seconds_left
+from magpie_hf.progress.remaining import answers_of, seconds_left
+from magpie_hf.progress.workload import Workload
 
 PLANNED = 4  # accepted problems: the first few say little of the yield
 CANDIDATES, SCORE = "candidates", "score"  # of stages: a complete candidate is a request of the scorer

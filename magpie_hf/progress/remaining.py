@@ -1,6 +1,7 @@
 """How long a build still takes: the requests that are left, by their lengths so far, at the speed so far.
 
-Not here: which rows are left (board.py), and how fast engines are (estimates.py).
+Not here: which rows are left (board.py), what is asked for them (workload.py), and how fast engines are
+(estimates.py).
 
 How long a stage's answers are is known from the finished ones, from what those in flight have so far, and,
 while the finished ones are few, from the plan. The longest one at work goes on when all others are done, and
@@ -13,93 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from magpie_hf.progress.estimates import Estimates
-from magpie_hf.progress.events import StageRequests
 from magpie_hf.progress.lengths import Lengths
 from magpie_hf.progress.paces import KNEES
+from magpie_hf.progress.workload import Answers, Workload
 
 KNOWN = 0.05  # of a stage's requests, that tell its pace
 FEW = 30  # finished requests that say as much of the mean prompt as the plan does
 FEW_ROWS = 10  # begun rows that say as much of how many requests a row has
 MOST_SO_FAR = 0.9  # of its bound, that a request at work is believed to have where nothing counts
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The answers of a stage: complete ones of a row, and the tokens of one and of its prompt.
-
-    planned: the tokens of both that the plan says.
-    """
-
-    complete: float
-    tokens: float
-    prompt: float
-    planned: tuple[float, float] | None
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A stage with rows left to make.
-
-    rows: those that are left; begun: those that this build has made or begun; planned: those in all, by the
-    plan; asked: its requests, a domain each; most_tokens: the bound of an answer; read: the answers that it
-    reads, each of them a request; None where it reads none that are known; cut, cut_tokens: truncated answers
-    that will be asked to go on, and their tokens; longer: requests by which others went on.
-    """
-
-    stage: str
-    engine: str
-    rows: float
-    begun: float
-    planned: float
-    asked: tuple[StageRequests, ...]
-    most_tokens: int | None
-    read: Answers | None = None
-    cut: int = 0
-    cut_tokens: int = 0
-    longer: int = 0
-
-    @property
-    def requests(self) -> int:
-        """Requests that this build has finished; one by which an answer went on is one more."""
-        return sum(one.answered for one in self.asked)
-
-    @property
-    def flying(self) -> int:
-        return sum(one.asked - one.done for one in self.asked)
-
-    @property
-    def answered(self) -> int:
-        """Answers that have ended in this build."""
-        return max(0, self.requests - self.longer - self.cut)
-
-    @property
-    def stopped(self) -> int:
-        """Those of them that did by themselves."""
-        return self.requests - sum(one.truncated for one in self.asked)
-
-    @property
-    def begun_answers(self) -> int:
-        """Those that this build has begun."""
-        return self.answered + self.cut + self.flying
-
-    @property
-    def cut_at(self) -> float:
-        return self.cut_tokens / (self.cut or 1)
-
-    @property
-    def anew(self) -> bool:
-        """Whether truncated answers begin anew when they are asked to go on."""
-        return any(one.anew for one in self.asked)
-
-    @property
-    def working(self) -> float:
-        return float(sum(one.working for one in self.asked))
-
-    @property
-    def pace(self) -> float | None:
-        """The pace of the requests that finished last."""
-        known = [one.pace for one in self.asked if one.pace]
-        return sum(known) / len(known) if known else None
 
 
 @dataclass(frozen=True)
