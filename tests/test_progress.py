@@ -200,7 +200,7 @@ def test_a_domain_that_accepts_nothing_needs_more_and_more() -> None:
 def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     board = Board()
     board.take(PLANNED)
-    assert (board.needed("algebra"), board.left()) == (None, None)
+    assert (board.needed("algebra"), board.left(), messages.left(board)) == (None, None, "– left")
     board.take(plan_of(200.0))
     assert (board.needed("algebra"), board.wanted("candidates", "algebra")) == (120, 100)
     board.take(SelectionMoved("algebra", 1, 1, 100, {}))
@@ -228,7 +228,7 @@ def test_a_board_counts_rows_of_shards_under_way_and_problems_alone() -> None:
     board.take(UnderWay(()))
     board.take(ShardFinished("algebra", "candidates", 65, 20.0, 0, {}, dropped=13))
     assert (board.in_all("candidates"), board.is_finished("candidates")) == ((100, 100), True)
-    assert board.left() == 0
+    assert (board.left(), messages.left(board)) == (0, "all requests done")
 
 
 @pytest.mark.parametrize("planned", [150.0, 300.0, 600.0])

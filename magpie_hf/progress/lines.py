@@ -150,7 +150,6 @@ class Plain:
         accepted = tr(
             "{accepted:,} of {target:,} problems accepted", accepted=board.accepted, target=board.target
         )
-        left = tr("{left} left", left=clock(board.left()))
         return "; ".join(
             part
             for part in (
@@ -158,7 +157,7 @@ class Plain:
                 messages.at_work(board),
                 messages.speeds(board),
                 messages.in_flight(board),
-                left,
+                messages.left(board),
                 messages.reasons(board),
                 messages.restarts(board),
             )

@@ -124,11 +124,11 @@ class Live:
             return Group(_by_domain(board, rows, room) if wide else _in_all(board, rows), *said)
 
     def _first(self) -> str:
-        now = time.monotonic()
-        elapsed = clock(now - self._board.began)
+        elapsed = clock(time.monotonic() - self._board.began)
+        said = tr("{elapsed} elapsed", elapsed=elapsed)
         if self._board.ended:
-            return tr("{elapsed} elapsed", elapsed=elapsed)
-        return tr("{elapsed} elapsed, {left} left", elapsed=elapsed, left=clock(self._board.left()))
+            return said
+        return tr("{elapsed}, {left}", elapsed=said, left=messages.left(self._board))
 
 
 def _rows(board: Board, most: int) -> dict[str, str]:

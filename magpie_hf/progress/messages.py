@@ -8,7 +8,7 @@ from __future__ import annotations
 from magpie_hf.progress.board import Board
 from magpie_hf.progress.events import EngineClosed, EngineOpened
 from magpie_hf.text.language import tr
-from magpie_hf.text.numbers import UNKNOWN, count
+from magpie_hf.text.numbers import UNKNOWN, clock, count
 
 TOP_REASONS = 4
 
@@ -43,6 +43,12 @@ def in_flight(board: Board) -> str:
     said = tr("{running:,} requests in flight", running=running)
     waiting = running - sum(one.working for one in board.speeds.values())
     return said + (tr(" ({waiting:,} of them waiting)", waiting=waiting) if waiting > 0 else "")
+
+
+def left(board: Board) -> str:
+    """The time left; once nothing is left to ask, that: how long files take to write is not known."""
+    seconds = board.left()
+    return tr("all requests done") if seconds == 0 else tr("{left} left", left=clock(seconds))
 
 
 def at_work(board: Board) -> str:
