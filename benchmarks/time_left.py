@@ -57,7 +57,7 @@ SETTINGS = {
     "an engine that counts nothing": SCRIPTED,
 }
 WORDS = problem(0).split() + problem(1).split() + problem(2).split()
-SHOWN = re.compile("(\\d+:\\d+:\\d+) elapsed, (\\d+:\\d+:\\d+|–) left".encode())
+SHOWN = re.compile("(\\d+:\\d+:\\d+) elapsed, (?:(\\d+:\\d+:\\d+|–) left|all requests done)".encode())
 
 
 Said = tuple[float, int, int | None]  # when the terminal said it, and the seconds gone and left by it
@@ -178,10 +178,10 @@ def watched(command: list[str]) -> tuple[int, float, list[Said]]:
     return process.wait(), time.monotonic(), said
 
 
-def seconds(clock: bytes) -> int | None:
-    """Of H:MM:SS; None for what is not known."""
-    if b":" not in clock:
-        return None
+def seconds(clock: bytes | None) -> int | None:
+    """Of H:MM:SS; None for what is not known, and 0 where all is said to be done."""
+    if clock is None or b":" not in clock:
+        return None if clock else 0
     hours, minutes, rest = map(int, clock.split(b":"))
     return 3600 * hours + 60 * minutes + rest
 

@@ -30,7 +30,7 @@ from magpie_hf.cli.commands import build as command
 from magpie_hf.cli.commands.exit_codes import BAD_INPUT, OK
 from magpie_hf.engines.base import Completion
 from magpie_hf.engines.fake import FakeEngine
-from magpie_hf.engines.journal import Journal, keeping
+from magpie_hf.engines.journal import Journal, Kept, keeping
 from magpie_hf.engines.meter import Outcome, Start
 from magpie_hf.errors import EngineError
 from magpie_hf.progress import captured_output, lines, messages
@@ -371,7 +371,9 @@ def test_truncated_answers_go_on_when_all_others_are_done(
         for at, start in enumerate(starts):
             tokens = 20 + min(180, at * 5 // 6)
             clock[0] = 1000.0 + tokens
-            requests.end(start, clock[0], Outcome(10, tokens, int(tokens == 200), not anew))
+            requests.end(
+                start, clock[0], Outcome(10, tokens, int(tokens == 200), "anew" if anew else "resumed")
+            )
             finished += tokens
             one = told(239 - at, finished)
         assert board.done("candidates", "algebra") == 54, "24 of 240 answers are still to come"
@@ -381,12 +383,12 @@ def test_truncated_answers_go_on_when_all_others_are_done(
             assert 240 < left < 400, "the longest of those may take 400"
         else:
             assert 40 < left < 200, "the longest of those that go on may take 200 more"
-        assert (one.cut, one.cut_tokens, one.longer, one.longer_tokens) == (24, 4800, 0, 0)
+        assert (one.cut, one.longer, one.longer_tokens) == (((200, 24),), 0, 0)
         starts = [Start(engine, clock[0] + at / 1e6, 1, 10, 200, not anew) for at in range(24)]
         for start in starts:
             requests.start(start)
         one = told(24, finished)
-        assert (one.cut, one.cut_tokens, one.longer, one.longer_tokens) == (0, 0, 24, 4800)
+        assert (one.cut, one.longer, one.longer_tokens) == ((), 24, 4800)
         assert (one.longer_in_all, one.anew, board.done("candidates", "algebra")) == (24, anew, 54)
         assert 0.5 * left < (board.left() or 0) < 1.5 * left, "they have begun, and that is all that is new"
         before, complete = board.left(), one.complete_tokens
@@ -414,7 +416,7 @@ def test_a_build_that_goes_on_knows_what_a_row_asks_for(tmp_path: Path, clock: l
     folder = tmp_path / "algebra" / "candidates-0"
     folder.mkdir(parents=True)
     journal = Journal(folder / "0000000-0000120.journal", iter(()))
-    journal.kept = 360
+    journal.kept = (Kept(10, 100),) * 360
     with keeping(journal):
         starts = [Start(engine, 1000.0 + at / 1e6) for at in range(40)]
         for start in starts:
@@ -428,6 +430,107 @@ def test_a_build_that_goes_on_knows_what_a_row_asks_for(tmp_path: Path, clock: l
             board.take(Speed(engine, left, made, 400.0, 400.0, None, "engine", 10 * second, 0, left))
     assert board.done("candidates", "algebra") == 95
     assert board.left() == pytest.approx((20 + 3600) / 4, rel=0.2)
+
+
+def journal_of(folder: Path, stage: str = "candidates", rows: int = 60) -> Journal:
+    """Of a shard under way."""
+    where = folder / "algebra" / f"{stage}-0"
+    where.mkdir(parents=True)
+    return Journal(where / f"0000000-{rows:07}.journal", iter(()))
+
+
+def board_of_answers(*stages: str, target: int = 60, bound: int = 400) -> Board:
+    """With all problems accepted, and answers that are extended to this bound."""
+    board, known = board_of(150.0), PLANNED.domains[0]
+    known = replace(known, target=target, answers=stages, engines=dict.fromkeys(stages, "it"))
+    known = replace(known, most_tokens={"candidates": bound, "score": 1}, extended=("candidates",))
+    for event in (
+        replace(PLANNED, domains=(known,)),
+        ShardFinished("algebra", "instruct", target, 9.0, 0, {}),
+        SelectionMoved("algebra", target, target, target, {}),
+    ):
+        board.take(event)
+    return board
+
+
+def test_a_build_that_was_stopped_while_answers_went_on_knows_them(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    """Of 240 answers 60 were truncated, and ten of these had gone on when it was stopped."""
+    board, requests, journal = board_of_answers("candidates", "score"), Requests(), journal_of(tmp_path)
+    journal.kept = (Kept(10, 100),) * 180 + (Kept(10, 300),) * 10 + (Kept(10, 200, "length"),) * 50
+    shown = []
+    with keeping(journal):
+        starts = [Start("it", 1000.0 + at / 1e6, 1, 210, 200, True) for at in range(50)]
+        for start in starts:
+            requests.start(start)
+        for at, start in enumerate(starts):
+            clock[0] += 1.0
+            requests.end(start, clock[0], Outcome(210, 100))
+            board.take(UnderWay(requests.stages()))
+            flying = 49 - at
+            board.take(
+                Speed("it", flying, 100 * at, 100.0, 100.0, None, "engine", 210 * at, 0, min(16, flying))
+            )
+            shown.append((board.done("candidates", "algebra"), board.left()))
+    assert [done for done, _ in shown] == [(191 + at) // 4 for at in range(50)], "what goes on is not done"
+    left = [seconds for _, seconds in shown[5:] if seconds is not None]
+    assert max(left) < 200, "240 ratings of 500 tokens, and at most 50 answers, at 100 tokens a second"
+
+
+def test_answers_that_go_on_under_a_raised_bound_are_new_ones(tmp_path: Path, clock: list[float]) -> None:
+    """Sixty answers of an earlier build, of 200 tokens, which this build's journal does not hold."""
+    board, requests = board_of_answers("candidates", target=15), Requests()
+    with keeping(journal_of(tmp_path, rows=15)):
+        starts = [Start("it", 1000.0 + at / 1e6, 1, 210, 200, True) for at in range(60)]
+        for start in starts:
+            requests.start(start)
+        for at, start in enumerate(starts):
+            clock[0] += 1.0
+            requests.end(start, clock[0], Outcome(210, 100))
+            board.take(UnderWay(requests.stages()))
+            board.take(Speed("it", 59 - at, 100 * at, 100.0, 100.0, None, "engine", 0, 0, min(8, 59 - at)))
+            assert board.done("candidates", "algebra") == (at + 1) // 4
+            assert (board.left() or 0) >= 0
+
+
+def test_answers_that_are_extended_twice_are_done_at_the_last_bound(tmp_path: Path) -> None:
+    board, requests = board_of_answers("candidates", bound=800), Requests()
+    counts = []
+    with keeping(journal_of(tmp_path)):
+        for had, asked in ((0, 240), (200, 120), (400, 60)):
+            starts = [Start("it", had + at / 1e6, 1, 10 + had, had, bool(had)) for at in range(asked)]
+            for start in starts:
+                requests.start(start)
+            for at, start in enumerate(starts):
+                requests.end(start, 1000.0, Outcome(10, (had or 200) if at % 2 else 50, at % 2))
+            board.take(UnderWay(requests.stages()))
+            counts.append(board.done("candidates", "algebra"))
+    assert counts == [30, 45, 60], "half of them go on after each round, but for the last"
+
+
+def test_what_no_bound_ended_does_not_go_on(tmp_path: Path) -> None:
+    requests = Requests()
+    with keeping(journal_of(tmp_path, rows=1)):
+        for at, more in enumerate(("resumed", None, "resumed", None)):
+            start = Start("it", float(at))
+            requests.start(start)
+            requests.end(start, 1000.0, Outcome(10, 200, 1, more))
+        (one,) = requests.stages()
+    assert (one.cut, one.truncated, one.anew) == (((200, 2),), 4, False)
+
+
+def test_all_requests_are_done_when_all_rows_are_made() -> None:
+    """A build that goes on has found answers, some of them of dropped samples, before it filters."""
+    board, found = Board(), {"instruct": Found(150, 1, 1.0), "candidates": Found(140, 1, 1.0)}
+    known = replace(PLANNED.domains[0], found=found, answers=("candidates",))
+    known = replace(known, engines={"instruct": "it", "candidates": "it"})
+    board.take(replace(PLANNED, domains=(known,)))
+    assert messages.left(board) == "– left", "nobody knows which of them are problems"
+    board.take(SelectionMoved("algebra", 150, 100, 100, {}))
+    assert messages.left(board) == "– left"
+    board.take(ShardFinished("algebra", "candidates", 10, 1.0, 0, {}, dropped=9))
+    assert messages.left(board) == "all requests done"
 
 
 def test_a_few_rows_do_not_tell_how_many_requests_a_row_has(clock: list[float]) -> None:

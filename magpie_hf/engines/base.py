@@ -371,9 +371,9 @@ def _ended(start: meter.Start, prompt_tokens: int, future: Future[Any]) -> None:
     """Report the end of a request to the meter."""
     good = not future.cancelled() and future.exception() is None
     outcome = meter.Outcome(prompt_tokens, 0) if good else None
-    if outcome is not None and isinstance(made := future.result(), Completion):
-        truncated = int(made.finish_reason != "stop")
-        outcome = replace(
-            outcome, tokens=made.num_tokens, truncated=truncated, resumable=bool(made.token_ids)
-        )
+    if good and isinstance(made := future.result(), Completion):
+        more: meter.More = None
+        if made.finish_reason == "length":
+            more = "resumed" if made.token_ids else "anew"
+        outcome = meter.Outcome(prompt_tokens, made.num_tokens, int(made.finish_reason != "stop"), more)
     meter.ended(start, outcome)

@@ -22,13 +22,21 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from magpie_hf.models.model import Model
 from magpie_hf.models.sampling import Sampling
 from magpie_hf.stage import canonical, identity
 
 SYNC_SECONDS = 0.5  # so that a finished request is on the disk within a second, even if the power fails
+
+
+class Kept(NamedTuple):
+    """A request that a journal file had answered: tokens of its prompt and its own, and how it ended."""
+
+    prompt_tokens: int = 0
+    tokens: int = 0
+    finish_reason: str = "stop"
 
 
 class Journal:
@@ -47,7 +55,7 @@ class Journal:
         # For the views of progress alone: requests that may follow those that were asked, and those that were
         # answered before this shard, unfinished then, was begun again
         self.ahead = 0
-        self.kept = 0
+        self.kept: tuple[Kept, ...] = ()
         self._stream: IO[bytes] | None = None
         self._closed = False
         self._failure: tuple[Any, ...] | None = None  # from the first OSError
@@ -186,9 +194,10 @@ def _keys(shared_by_all: list[Any], prompts: Sequence[Sequence[int]], seeds: Seq
     return keys
 
 
-def count(file: Path) -> int:
-    """How many records a journal file has; 0 where there is none."""
-    return file.read_bytes().count(b"\n") if file.exists() else 0
+def kept(file: Path) -> tuple[Kept, ...]:
+    """What a journal file, if there is one, had answered."""
+    values = read(file)[0].values() if file.exists() else ()
+    return tuple(Kept(value[2], value[3], value[1]) if len(value) >= 4 else Kept() for value in values)
 
 
 def read(file: Path) -> tuple[dict[str, Any], int]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from magpie_hf.engines import shares
 
@@ -35,17 +35,21 @@ class Start:
     waits: bool = False
 
 
+More = Literal["resumed", "anew"] | None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The tokens of finished requests, and how many of them did not stop by themselves.
 
-    resumable: whether these can go on from their tokens; otherwise they begin anew where more is asked for.
+    more: how these would go on under a higher bound: from their tokens, or anew; None where it was another
+    reason that ended them.
     """
 
     prompt_tokens: int
     tokens: int
     truncated: int = 0
-    resumable: bool = True
+    more: More = "resumed"
 
 
 class Watcher(Protocol):

@@ -168,10 +168,10 @@ class Board:
 
     def is_finished(self, stage: str) -> bool:
         """Whether a stage has nothing left to do."""
-        return all(
-            self.is_full(domain) and self._rows[stage, domain] >= self.selection[domain].filtered
-            for domain in self.domains
-        )
+        return all(self._is_made(stage, domain) for domain in self.domains)
+
+    def _is_made(self, stage: str, domain: str) -> bool:
+        return self.is_full(domain) and self._rows[stage, domain] >= self.selection[domain].filtered
 
     @property
     def at_work(self) -> list[str]:
@@ -195,7 +195,16 @@ class Board:
             read = answers_of(self._estimates, loads[CANDIDATES], list(loads.values()))
             loads[SCORE] = replace(loads[SCORE], read=read)
         # A shard is finished whole, needed or not
-        return seconds_left(self._estimates, [one for one in loads.values() if one.rows or one.flying])
+        left = [one for one in loads.values() if one.rows or one.flying]
+        if not left:  # by an estimate, unless all is made
+            return 0.0 if self.has_asked_all else None
+        return seconds_left(self._estimates, left)
+
+    @property
+    def has_asked_all(self) -> bool:
+        """Whether every stage with an engine has made all of its rows."""
+        engines = {stage for one in self.domains.values() for stage in one.engines}
+        return bool(engines) and all(map(self.is_finished, engines))
 
     def _workload(self, stage: str, engine: str, rows: float) -> Workload:
         asked = tuple(one for (name, _), one in self._under_way.items() if name == stage)
@@ -206,6 +215,7 @@ class Board:
         bounds = [one.most_tokens[stage] for one in self.domains.values() if stage in one.most_tokens]
         planned = self.target if stage in self._after_filtering else sum(self._planned_samples.values())
         extended = [one for one in asked if stage in self.domains[one.domain].extended]
+        cut = [pair for one in extended for pair in self._cut(one)]
         return Workload(
             stage,
             engine,
@@ -214,8 +224,8 @@ class Board:
             planned,
             asked,
             max(bounds, default=None),
-            cut=sum(one.cut for one in extended),
-            cut_tokens=sum(one.cut_tokens for one in extended),
+            cut=sum(count for _, count in cut),
+            cut_tokens=sum(tokens * count for tokens, count in cut),
             longer=sum(one.longer_in_all for one in extended),
         )
 
@@ -224,6 +234,8 @@ class Board:
         for domain in self.domains:
             if (wanted := self.wanted(stage, domain)) is None:
                 return None
+            if self._is_made(stage, domain):
+                continue
             left += max(0.0, wanted - self._progress(stage, domain))
         return left
 
@@ -236,8 +248,14 @@ class Board:
         alive = self._alive(under_way.rows, stage, domain)
         asked, done = under_way.asked + under_way.ahead, under_way.done
         if stage in self.domains[domain].extended:  # an answer that goes on is one all the while
-            asked, done = asked - under_way.longer, done - under_way.longer - under_way.cut
+            cut = sum(count for _, count in self._cut(under_way))
+            asked, done = asked - under_way.longer, done - under_way.longer - cut
         return made + max(0.0, alive * done / max(1, asked) - self._over[stage, domain])
+
+    def _cut(self, asked: StageRequests) -> list[tuple[int, int]]:
+        """Truncated answers that will be asked to go on, by their tokens: those below the last bound."""
+        bound = self.domains[asked.domain].most_tokens.get(asked.stage, math.inf)
+        return [(tokens, count) for tokens, count in asked.cut if tokens < bound]
 
     def _alive(self, rows: int, stage: str, domain: str) -> float:
         """So many rows of a stage without those that were dropped before: an estimate.

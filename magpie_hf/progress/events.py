@@ -135,16 +135,16 @@ class StageRequests:
 
     rows, asked, done: of the shards under way, with rows that were dropped before, and requests that were
     answered before the build was stopped; answered, tokens, prompt_tokens: requests that this build has
-    finished in all, and their tokens; truncated: those that did not stop by themselves; complete_tokens,
-    log_tokens: of answers that did, whole: their tokens, and the sum of the natural logarithms of each one's;
-    pace, knee: with n in flight, a token of those that finished last took pace * (knee + n) seconds, with its
-    prompt, and a rating as long as one token; None before there are any; prompt_seconds: of a prompt token
-    there, None where that is not seen; ahead: requests that may follow in these shards, as the next round of
-    an answer with tools; kept: requests of the shards that this build went on with, that were answered
-    before; unfinished_tokens: those that requests in flight have so far, by their pace; working: requests in
-    flight that their engine works on, while others wait; cut, cut_tokens: truncated answers of these shards,
-    and their tokens, that have not been asked to go on; longer: requests by which others were; longer_tokens:
-    the tokens that those in flight had; longer_in_all, resumed_tokens: such requests of this build, and their
+    finished in all, and their tokens, with those of these shards that were answered before; truncated: those
+    that did not stop by themselves; complete_tokens, log_tokens: of answers that did, whole: their tokens,
+    and the sum of the natural logarithms of each one's; pace, knee: with n in flight, a token of those that
+    finished last took pace * (knee + n) seconds, with its prompt, and a rating as long as one token; None
+    before there are any; prompt_seconds: of a prompt token there, None where that is not seen; ahead:
+    requests that may follow in these shards, as the next round of an answer with tools; unfinished_tokens:
+    those that requests in flight have so far, by their pace; working: requests in flight that their engine
+    works on, while others wait; cut: truncated answers of these shards that have not been asked to go on:
+    pairs of tokens and how many have so many; longer: requests by which others were; longer_tokens: the
+    tokens that those in flight had; longer_in_all, resumed_tokens: such requests of this build, and their
     part of prompt_tokens; anew: whether truncated answers begin anew, as where a server tells no token ids.
     """
 
@@ -163,11 +163,9 @@ class StageRequests:
     knee: float = 0.0
     prompt_seconds: float | None = None
     ahead: int = 0
-    kept: int = 0
     unfinished_tokens: float = 0.0
     working: int = 0
-    cut: int = 0
-    cut_tokens: int = 0
+    cut: tuple[tuple[int, int], ...] = ()
     longer: int = 0
     longer_tokens: int = 0
     longer_in_all: int = 0

@@ -47,8 +47,9 @@ def in_flight(board: Board) -> str:
 
 def left(board: Board) -> str:
     """The time left; once nothing is left to ask, that: how long files take to write is not known."""
-    seconds = board.left()
-    return tr("all requests done") if seconds == 0 else tr("{left} left", left=clock(seconds))
+    if board.has_asked_all:
+        return tr("all requests done")
+    return tr("{left} left", left=clock(board.left()))
 
 
 def at_work(board: Board) -> str:

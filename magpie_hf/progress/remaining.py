@@ -156,10 +156,9 @@ def _each(estimates: Estimates, load: Workload) -> float | None:
     elif planned is not None and load.planned:
         thought = planned.requests / load.planned
     begun = load.begun if load.begun_answers else 0.0
-    answers = load.begun_answers + sum(one.kept for one in load.asked)
     if thought is None:
-        return answers / begun if begun else None
-    return (answers + FEW_ROWS * thought) / (begun + FEW_ROWS) if begun else thought
+        return load.begun_answers / begun if begun else None
+    return (load.begun_answers + FEW_ROWS * thought) / (begun + FEW_ROWS) if begun else thought
 
 
 def _lengths(
@@ -199,9 +198,10 @@ def _length(load: Workload, mean: float, at_work: float, lengths: Lengths) -> fl
     count = load.answered + at_work + load.cut
     if not count or (load.most_tokens in (None, 1) and mean <= 1):  # a rating has no more
         return mean
-    tokens = float(sum(one.tokens - (0 if one.anew else one.longer_tokens) for one in load.asked))
+    tokens = float(sum(one.complete_tokens for one in load.asked))
+    tokens += max(0, load.answered - load.stopped) * (load.most_tokens or mean)  # those that ended truncated
     tokens += at_work * (lengths.so_far + lengths.more)
-    return (tokens + load.cut * lengths.after(load.cut_at)) / count
+    return (tokens + load.cut * (load.cut_at + lengths.after(load.cut_at))) / count
 
 
 def answers_of(estimates: Estimates, load: Workload, loads: Sequence[Workload]) -> Answers | None:

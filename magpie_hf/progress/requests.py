@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,41 +19,48 @@ from magpie_hf.progress.events import StageRequests
 from magpie_hf.progress.paces import KEPT, KNEES, NOTHING, Paced, Parts
 
 if TYPE_CHECKING:
-    from magpie_hf.engines.journal import Journal
+    from magpie_hf.engines.journal import Journal, Kept
 
 
 @dataclass
 class _Shard:
     """A shard under way, which its journal names: its stage's folder, and its rows.
 
-    cut, cut_tokens: truncated answers, and their tokens, until some are asked to go on; longer: requests by
-    which they were; longer_tokens: the tokens that those in flight had.
+    cut: truncated answers by their tokens, until those that have so many are asked to go on; longer: requests
+    by which they were; longer_tokens: what all in flight had that were.
     """
 
     journal: Journal
     rows: int
     asked: int
     done: int
-    cut: int = 0
-    cut_tokens: int = 0
+    cut: Counter[int] = field(default_factory=Counter)
     longer: int = 0
     longer_tokens: int = 0
+    _going_on: Counter[int] = field(default_factory=Counter)  # such answers, that may still be asked
 
-    def start(self, start: Start) -> None:
-        """Count started requests. Truncated answers go on at once, when all others are done."""
+    def start(self, start: Start) -> int:
+        """Count started requests; of these, those by which an answer of this shard goes on.
+
+        They are asked for one after the other: of truncated ones that have as many tokens no other goes on.
+        """
         self.asked += start.requests
-        if start.had:
-            self.cut = self.cut_tokens = 0
-            self.longer += start.requests
-            self.longer_tokens += start.had
+        if not start.had:
+            return 0
+        self.longer_tokens += start.had
+        self._going_on[start.had] += self.cut.pop(start.had, 0)
+        longer = min(start.requests, self._going_on[start.had])
+        self._going_on[start.had] -= longer
+        self.longer += longer
+        return longer
 
     def end(self, start: Start, outcome: Outcome | None) -> None:
         """Count ended requests, and the truncated ones of them."""
         self.done += start.requests
         self.longer_tokens -= start.had
-        if outcome is not None and outcome.truncated and not self.longer:
-            self.cut += outcome.truncated
-            self.cut_tokens += outcome.tokens
+        if outcome is not None and outcome.truncated and outcome.more is not None:
+            had = start.had if start.resumed else 0
+            self.cut[had + outcome.tokens // start.requests] += outcome.truncated
 
 
 class _Begun(NamedTuple):
@@ -73,7 +81,6 @@ class _Stage:
 
     engine: str
     shards: dict[int, _Shard] = field(default_factory=dict)  # by their journal's id
-    kept: int = 0  # requests that journals of its shards had answered before
     answered: int = 0
     tokens: int = 0
     prompt_tokens: int = 0
@@ -89,6 +96,18 @@ class _Stage:
     # Tokens of the requests that finished last, and what these had of the engine. A rating, which has none,
     # counts as one
     lately: tuple[float, Parts] = 0.0, NOTHING
+
+    def take_over(self, kept: Iterable[Kept]) -> None:
+        """Count what an earlier build had of a shard, as if this one had made it."""
+        for one in kept:
+            self.answered += 1
+            self.tokens += one.tokens
+            self.prompt_tokens += one.prompt_tokens
+            if one.finish_reason == "stop":
+                self.complete_tokens += one.tokens
+                self.log_tokens += math.log(max(one.tokens, 1))
+            else:
+                self.truncated += 1
 
     def fly(self, requests: int, had: Parts) -> None:
         """Count started requests, or ended ones as fewer."""
@@ -106,7 +125,7 @@ class _Stage:
         self.resumed_tokens += resumed
         self.truncated += outcome.truncated
         if outcome.truncated:
-            self.anew = not outcome.resumable
+            self.anew = self.anew if outcome.more is None else outcome.more == "anew"
         else:
             whole = resumed + outcome.tokens
             self.complete_tokens += whole
@@ -151,11 +170,12 @@ class Requests:
         with self._lock:
             stage = self._stages.setdefault(name, _Stage(start.engine))
             if (shard := stage.shards.get(id(journal))) is None:
-                shard = _Shard(journal, stop - first, journal.kept, journal.kept)
+                kept = journal.kept
+                shard = _Shard(journal, stop - first, len(kept), len(kept))
+                shard.cut.update(one.tokens for one in kept if one.finish_reason == "length")
                 stage.shards[id(journal)] = shard
-                stage.kept += journal.kept
-            shard.start(start)
-            stage.longer += start.requests if start.had else 0
+                stage.take_over(kept)
+            stage.longer += shard.start(start)
             self._flying[start.engine, start.at] = name, shard
         if not start.waits:
             self.begin(start, start.at)
@@ -216,11 +236,9 @@ class Requests:
                         knee=KNEES[knee],
                         prompt_seconds=engine.prompt_seconds,
                         ahead=sum(one.journal.ahead for one in under_way),
-                        kept=stage.kept,
                         unfinished_tokens=round(stage.unfinished(knee, engine.move(now)), 1),
                         working=working[domain, label],
-                        cut=sum(one.cut for one in under_way),
-                        cut_tokens=sum(one.cut_tokens for one in under_way),
+                        cut=tuple(sorted(sum((one.cut for one in under_way), Counter[int]()).items())),
                         longer=sum(one.longer for one in under_way),
                         longer_tokens=sum(one.longer_tokens for one in under_way),
                         longer_in_all=stage.longer,

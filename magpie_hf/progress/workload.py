@@ -58,7 +58,7 @@ class Workload:
 
     @property
     def answered(self) -> int:
-        """Answers that have ended in this build."""
+        """Answers that have ended, in this build or in an unfinished shard of it before."""
         return max(0, self.requests - self.longer - self.cut)
 
     @property
@@ -68,7 +68,7 @@ class Workload:
 
     @property
     def begun_answers(self) -> int:
-        """Those that this build has begun."""
+        """Those that have begun."""
         return self.answered + self.cut + self.flying
 
     @property

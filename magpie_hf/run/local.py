@@ -21,7 +21,7 @@ from datasets.table import InMemoryTable
 
 from magpie_hf.answers.programs.sandbox import Sandbox
 from magpie_hf.engines.base import Engine
-from magpie_hf.engines.journal import Journal, count, keeping
+from magpie_hf.engines.journal import Journal, keeping, kept
 from magpie_hf.engines.shares import sharing
 from magpie_hf.progress.events import ShardFinished
 from magpie_hf.stage import Batch, Stage, canonical, fingerprint, identity, use_of
@@ -226,7 +226,7 @@ def apply(
     file = folder.file(start, stop, "journal")
     file = file if writer is None else file.with_stem(f"{file.stem}-{writer}")
     journal = Journal(file if stage.reuse_key else None, _known(stage, folder, start, stop))
-    journal.kept = count(file)
+    journal.kept = kept(file)
     with keeping(journal):
         return guarded(stage, batch)
 
