@@ -19,6 +19,11 @@ def record(name: str, values: dict[str, Any]) -> None:
     FILE.write_text(json.dumps(dict(sorted({**kept, name: values}.items())), indent=2) + "\n")
 
 
+def kept(name: str) -> dict[str, Any]:
+    """A benchmark's values of the last run; none before the first one."""
+    return dict(json.loads(FILE.read_text()).get(name, {})) if FILE.exists() else {}
+
+
 def table() -> str:
     """The results as a table in Markdown."""
     kept = json.loads(FILE.read_text())

@@ -211,12 +211,11 @@ def measured(model: str, name: str, folder: Path) -> dict[str, Any]:
 
 
 def main(model: str, *names: str) -> None:
+    made = results.kept("time_left")
     with tempfile.TemporaryDirectory() as folder:
-        made = {
-            name: measured(model, name, Path(folder, str(at))) for at, name in enumerate(names or SETTINGS)
-        }
-    if len(made) == len(SETTINGS):
-        results.record("time_left", made)
+        for at, name in enumerate(names or SETTINGS):
+            made[name] = measured(model, name, Path(folder, str(at)))
+    results.record("time_left", made)
 
 
 if __name__ == "__main__":
