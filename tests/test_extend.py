@@ -87,6 +87,28 @@ def length_of(seed: int) -> int:
     return min(9999, max(3, round(math.exp(math.log(MEDIAN) + SPREAD * dice.gauss(0, 1)))))
 
 
+class Told:
+    """A watcher that counts requests by their stage."""
+
+    def __init__(self) -> None:
+        self.requests = Requests()
+
+    def started(self, start: meter.Start) -> None:
+        self.requests.start(start)
+
+    def begun(self, start: meter.Start, at: float) -> None:
+        """Of no meaning here."""
+
+    def ended(self, start: meter.Start, at: float, outcome: meter.Outcome | None) -> None:
+        self.requests.end(start, at, outcome)
+
+    def opened(self, engine: str, seconds: float, restart: bool) -> None:
+        """Of no meaning here."""
+
+    def closed(self, engine: str) -> None:
+        """Of no meaning here."""
+
+
 @pytest.fixture
 def law(demo_model: Path) -> Law:
     return Law(resolve(str(demo_model)))
@@ -220,14 +242,18 @@ def test_what_goes_wrong_on_the_way_is_a_result(
         assert bool(law.new) == (finish == "length"), "a killer is never asked again"
 
 
-def test_an_answer_at_the_models_own_limit_does_not_go_on(law: Law) -> None:
+def test_an_answer_at_the_models_own_limit_does_not_go_on(law: Law, tmp_path: Path) -> None:
     short = replace(law.model, max_length=100)
-    engine = replace(FakeEngine(law.model, law), model=short)
-    with keeping(Journal()):
+    engine, told = replace(FakeEngine(law.model, law), model=short), Told()
+    (tmp_path / "algebra" / "candidates-0").mkdir(parents=True)
+    journal = Journal(tmp_path / "algebra" / "candidates-0" / "0000000-0000001.journal")
+    with keeping(journal), meter.watched_by(told):
         for bound in (30, 60):
             (one,) = engine.complete([[5] * 70], replace(SAMPLING, max_tokens=bound), [99])
+        (asked,) = told.requests.stages()
     assert (one.finish_reason, one.num_tokens, one.token_ids) == ("length", 30, ())
     assert len(law.new) == 1
+    assert (asked.truncated, asked.cut) == (1, ()), "nor is it expected to"
 
 
 def test_a_character_that_the_bound_divided_is_whole(law: Law) -> None:
@@ -290,28 +316,6 @@ def test_it_is_the_build_at_the_last_bound_however_the_rows_are_cut(law: Law) ->
     ]
     assert [one for part in parts for one in answers(part)] == answers(whole)
     assert {tuple(one["segments"] or ()) for one in answers(whole)} > {(), (64, 64, 128)}
-
-
-class Told:
-    """A watcher that counts requests by their stage."""
-
-    def __init__(self) -> None:
-        self.requests = Requests()
-
-    def started(self, start: meter.Start) -> None:
-        self.requests.start(start)
-
-    def begun(self, start: meter.Start, at: float) -> None:
-        """Of no meaning here."""
-
-    def ended(self, start: meter.Start, at: float, outcome: meter.Outcome | None) -> None:
-        self.requests.end(start, at, outcome)
-
-    def opened(self, engine: str, seconds: float, restart: bool) -> None:
-        """Of no meaning here."""
-
-    def closed(self, engine: str) -> None:
-        """Of no meaning here."""
 
 
 @pytest.mark.parametrize("knows", [True, False])

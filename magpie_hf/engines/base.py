@@ -221,7 +221,7 @@ class Engine(ABC):
         meter.started(started)
         if isinstance(future, Queued):
             future.when_begun(partial(meter.begun, started))
-        future.add_done_callback(partial(_ended, started, prompt_tokens))
+        future.add_done_callback(partial(_ended, started, self.max_length))
         return future
 
     @abstractmethod
@@ -367,13 +367,15 @@ def _deliver(
         future.set_exception(error)
 
 
-def _ended(start: meter.Start, prompt_tokens: int, future: Future[Any]) -> None:
-    """Report the end of a request to the meter."""
+def _ended(start: meter.Start, longest: int | None, future: Future[Any]) -> None:
+    """Report the end of a request to the meter. longest: the model's limit on prompt and completion."""
     good = not future.cancelled() and future.exception() is None
-    outcome = meter.Outcome(prompt_tokens, 0) if good else None
+    outcome = meter.Outcome(start.prompt_tokens, 0) if good else None
     if good and isinstance(made := future.result(), Completion):
         more: meter.More = None
-        if made.finish_reason == "length":
+        full = longest is not None and start.prompt_tokens + made.num_tokens >= longest
+        if made.finish_reason == "length" and not full:
             more = "resumed" if made.token_ids else "anew"
-        outcome = meter.Outcome(prompt_tokens, made.num_tokens, int(made.finish_reason != "stop"), more)
+        truncated = int(made.finish_reason != "stop")
+        outcome = meter.Outcome(start.prompt_tokens, made.num_tokens, truncated, more)
     meter.ended(start, outcome)
