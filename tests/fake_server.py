@@ -30,6 +30,12 @@ def no_fault(number: int, body: dict[str, Any]) -> str | None:
     return None
 
 
+async def turns() -> None:
+    """Some turns of the event loop, which a busy machine may not take in any given time."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 class FakeServer:
     """Answers completions with `reply(prompt, body)` and ratings with `rating(prompt, body)`, and remembers
     what it was asked.
@@ -107,7 +113,7 @@ class FakeServer:
 
         async def end() -> None:
             await self._site.stop()
-            await asyncio.sleep(0.02)  # for connections that are just being accepted
+            await turns()  # for connections that are just being accepted
             server = self._runner.server
             assert server is not None
             for connection in server.connections:
@@ -118,7 +124,7 @@ class FakeServer:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
-            await asyncio.sleep(0.01)  # in which what was aborted is closed
+            await turns()  # in which what was aborted is closed
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
