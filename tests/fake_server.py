@@ -30,8 +30,9 @@ def no_fault(number: int, body: dict[str, Any]) -> str | None:
     return None
 
 
-async def turns() -> None:
-    """Some turns of the event loop, which a busy machine may not take in any given time."""
+async def turns(seconds: float) -> None:
+    """Some turns of the event loop, which a busy machine may not take in the given time."""
+    await asyncio.sleep(seconds)
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -113,7 +114,7 @@ class FakeServer:
 
         async def end() -> None:
             await self._site.stop()
-            await turns()  # for connections that are just being accepted
+            await turns(0.02)  # for connections that are just being accepted
             server = self._runner.server
             assert server is not None
             for connection in server.connections:
@@ -124,7 +125,7 @@ class FakeServer:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
-            await turns()  # in which what was aborted is closed
+            await turns(0.01)  # in which what was aborted is closed
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
