@@ -480,7 +480,7 @@ def test_a_build_that_was_stopped_while_answers_went_on_knows_them(
 
 def test_answers_that_go_on_under_a_raised_bound_are_new_ones(tmp_path: Path, clock: list[float]) -> None:
     """Sixty answers of an earlier build, of 200 tokens, which this build's journal does not hold."""
-    board, requests = board_of_answers("candidates", target=15), Requests()
+    board, requests, left = board_of_answers("candidates", target=15), Requests(), list[float | None]()
     with keeping(journal_of(tmp_path, rows=15)):
         starts = [Start("it", 1000.0 + at / 1e6, 1, 210, 200, True) for at in range(60)]
         for start in starts:
@@ -491,7 +491,12 @@ def test_answers_that_go_on_under_a_raised_bound_are_new_ones(tmp_path: Path, cl
             board.take(UnderWay(requests.stages()))
             board.take(Speed("it", 59 - at, 100 * at, 100.0, 100.0, None, "engine", 0, 0, min(8, 59 - at)))
             assert board.done("candidates", "algebra") == (at + 1) // 4
-            assert (board.left() or 0) >= 0
+            left.append(board.left())
+    known = [seconds for seconds in left[5:-1] if seconds is not None]
+    assert len(known) == 54, "it is known from the fifth second on"
+    assert all(0 < seconds < 700 for seconds in known), (
+        "of a plan for 100 problems; neither hours nor less than 0"
+    )
 
 
 def test_answers_that_are_extended_twice_are_done_at_the_last_bound(tmp_path: Path) -> None:
