@@ -348,6 +348,16 @@ def test_light_and_dark(page_file: Path, opened: Callable[..., Opened]) -> None:
     assert (light.evaluate(ground), dark.evaluate(ground)) == (second, first)
 
 
+def test_all_columns_are_in_sight_on_a_small_screen(page_file: Path, opened: Callable[..., Opened]) -> None:
+    page = opened(page_file, "overview", viewport={"width": 1150, "height": 800}).page
+    tables = (
+        "() => [...document.querySelectorAll('.scrolling')].map(one => [one.scrollWidth, one.clientWidth])"
+    )
+    widths = page.evaluate(tables)
+    assert len(widths) > 1
+    assert all(whole == seen for whole, seen in widths)
+
+
 def test_a_phone_shows_one_thing_at_a_time(page_file: Path, opened: Callable[..., Opened]) -> None:
     page = opened(page_file, "overview", viewport={"width": 360, "height": 740}).page
     assert page.evaluate("() => document.documentElement.scrollWidth") == 360
